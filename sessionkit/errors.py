@@ -1,0 +1,96 @@
+"""Every error and warning of sessionkit, under one root.
+
+::
+
+    SessionKitError
+    ├── InvalidSessionKeyError   (also a ValueError)
+    ├── InvalidMessageError      (also a ValueError)
+    ├── BackendURLError          (also a ValueError)
+    ├── ConflictError
+    ├── UnsupportedOperationError
+    ├── BackendClosedError
+    ├── CorruptSessionError      session_key, where
+    └── BackendUnavailableError  retryable, outcome
+
+    UserWarning
+    ├── UnsupportedFeatureWarning
+    └── CorruptRecordWarning
+
+A driver's own exception never reaches a caller bare: it is the ``__cause__`` of one of these, except where it
+would show a secret. Backends written elsewhere must raise these classes too, because structural typing does not
+reach exceptions.
+"""
+
+from typing import Literal
+
+Outcome = Literal["not_applied", "unknown"]
+
+
+class SessionKitError(Exception):
+    """The root of all errors that sessionkit raises on purpose."""
+
+
+class InvalidSessionKeyError(SessionKitError, ValueError):
+    """The session key is not text of 1 to 1,024 UTF-8 bytes without NUL. Nothing was touched."""
+
+
+class InvalidMessageError(SessionKitError, ValueError):
+    """The message can't be stored exactly as it is, or what was read is no message. Nothing was stored."""
+
+
+class BackendURLError(SessionKitError, ValueError):
+    """A backend's URL, or one of its options, is wrong; the message says what, and what is known instead."""
+
+
+class ConflictError(SessionKitError):
+    """Somebody else changed the session, runs a turn in it, or it exists already. Nothing was changed."""
+
+
+class UnsupportedOperationError(SessionKitError):
+    """The backend does not offer the method or the optional protocol that this operation needs."""
+
+
+class BackendClosedError(SessionKitError):
+    """The backend was closed before this call."""
+
+
+class CorruptSessionError(SessionKitError):
+    """What is stored can't be read as a session.
+
+    Attributes:
+        session_key: the session it concerns; None where the whole store is meant.
+        where: the place within the store, for a person to look at: a file and a line, or a table and a row.
+    """
+
+    session_key: str | None
+    where: str
+
+    def __init__(self, message: str, *, session_key: str | None = None, where: str = "") -> None:
+        super().__init__(message)
+        self.session_key = session_key
+        self.where = where
+
+
+class BackendUnavailableError(SessionKitError):
+    """The store can't be opened, locked, written or reached.
+
+    Attributes:
+        retryable: whether the same call may succeed later without anybody mending anything.
+        outcome: ``"not_applied"`` where the write surely did not happen, ``"unknown"`` where it may have.
+    """
+
+    retryable: bool
+    outcome: Outcome
+
+    def __init__(self, message: str, *, retryable: bool = False, outcome: Outcome = "not_applied") -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        self.outcome = outcome
+
+
+class UnsupportedFeatureWarning(UserWarning):
+    """A default of `SessionBackend` was asked for something that the four required methods can't do."""
+
+
+class CorruptRecordWarning(UserWarning):
+    """A stored record could not be read; it was skipped, and nothing of it was deleted."""

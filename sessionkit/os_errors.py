@@ -1,0 +1,32 @@
+"""What the operating system refuses, said in our own errors; for authors of backends on disk."""
+
+import errno
+import os
+
+from sessionkit.errors import BackendUnavailableError, Outcome
+
+_HINTS = {
+    errno.ENOSPC: "free some space on the disk",
+    errno.EDQUOT: "the quota is used up",
+    errno.EACCES: "check who may read and write it, or open the store with mode=ro",
+    errno.EPERM: "check who may read and write it, or open the store with mode=ro",
+    errno.EROFS: "the file system is read-only; open the store with mode=ro",
+    errno.EMFILE: "this process has too many files open",
+    errno.ENFILE: "the system has too many files open",
+    errno.ENOLCK: "the file system has no locks, and sessions need them",
+    errno.ENOTDIR: "a file stands where a folder should be",
+    errno.EEXIST: "a file stands where a folder should be",
+}
+_PASSING = {errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.EINTR, errno.ENOMEM, errno.EBUSY, errno.ETIMEDOUT}
+
+
+def unavailable(
+    error: OSError, path: str | os.PathLike[str], outcome: Outcome = "not_applied"
+) -> BackendUnavailableError:
+    """Our error for one of the operating system's: which file, why, and what to do; to be raised ``from error``.
+
+    It is `retryable` where the reason may pass by itself.
+    """
+    hint = _HINTS.get(error.errno or 0)
+    msg = f"{os.fspath(path)}: {error.strerror or error}" + (f"; {hint}" if hint else "")
+    return BackendUnavailableError(msg, retryable=error.errno in _PASSING, outcome=outcome)

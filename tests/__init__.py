@@ -1,0 +1,1 @@
+"""The tests of sessionkit. Each file mirrors a module; `tests.strategies` has what Hypothesis draws from."""
