@@ -1,0 +1,352 @@
+"""Messages to JSON bytes and back, exactly, and the one cattrs converter for everything else.
+
+msgspec does the work, checked, because alone it changes some values in silence (NaN to null, bytes to base64, tuples
+to lists): what was encoded is decoded again and compared. Almost every message goes both ways by a `_Wire`, a twin of
+`ChatMessage` that msgspec handles natively; the few that no twin can hold go by `ChatMessage.to_dict` and `from_dict`.
+"""
+
+import json
+from datetime import UTC, datetime
+from functools import cache
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
+
+import attrs
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from sessionkit.errors import InvalidMessageError
+from sessionkit.faults import MAX_DEPTH, MAX_INTEGER_DIGITS, find_fault, find_message_fault
+from sessionkit.messages import (
+    JSON,
+    REFUSED,
+    ChatMessage,
+    ToolCall,
+    Usage,
+    fields_to_dict,
+    give_timestamp,
+    in_utc,
+    take_timestamp,
+)
+from sessionkit.text import searchable_text
+
+if TYPE_CHECKING:
+    from cattrs import Converter
+
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+"""The default of every backend's ``max_message_bytes``."""
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+# What msgspec and a comparison raise for values that JSON does not have, or has no room for.
+_NOT_JSON = (TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+
+
+def encode_message(message: ChatMessage, *, max_bytes: int = MAX_MESSAGE_BYTES) -> bytes:
+    """The message as one line of compact JSON in UTF-8: the bytes of `ChatMessage.to_dict`.
+
+    Raises:
+        InvalidMessageError: it could not come back equal (NaN, infinity, bytes, tuples, a key that is no text, a
+            lone surrogate, an `extra` that repeats a field, a naive datetime), or it is nested deeper than 200,
+            holds an integer of more than 4,300 digits, or takes more than `max_bytes`.
+    """
+    if type(message) is not ChatMessage:  # a subclass would come back as the class itself
+        msg = f"a message is a ChatMessage, not {type(message).__name__}; ChatMessage.from_dict() makes one of a dict"
+        raise InvalidMessageError(msg)
+    raw = _encode_by_wire(message) or _encode_by_dict(message)
+    if len(raw) > max_bytes:
+        msg = f"the message takes {len(raw)} bytes; max_message_bytes is {max_bytes}"
+        raise InvalidMessageError(msg)
+    return raw
+
+
+def decode_message(raw: bytes | str) -> ChatMessage:
+    """The message that a JSON object holds, whoever wrote it: `ChatMessage.from_dict` of it, several times faster.
+
+    Raises:
+        InvalidMessageError: it is no JSON, no object with a text role, or holds what JSON does not allow.
+    """
+    try:
+        wire = _decode_wire(raw)
+    except (ValueError, RecursionError):
+        return ChatMessage.from_dict(decode_json(raw))
+    return _from_wire(wire) or ChatMessage.from_dict(decode_json(raw))
+
+
+def decode_text(raw: bytes | str) -> str:
+    """The searchable text of a message: ``decode_message(raw).text``, in half the time.
+
+    Raises:
+        InvalidMessageError: as `decode_message`.
+    """
+    try:
+        wire = _decode_wire(raw)
+    except (ValueError, RecursionError):
+        return decode_message(raw).text
+    calls: Any = wire.tool_calls or ()
+    content: Any = wire.content or None
+    return searchable_text(content, [(call.function.name, call.function.arguments) for call in calls])
+
+
+def encode_json(value: JSON, what: str) -> bytes:
+    """Any JSON value as compact JSON, by the rules of `encode_message`; `what` names it in the error.
+
+    Raises:
+        InvalidMessageError: it could not come back equal.
+    """
+    try:
+        raw = _encode(value)
+        if decode_json(raw) == value and _fits(value, raw):
+            return raw
+    except _NOT_JSON as error:
+        raise InvalidMessageError(find_fault(value, what) or f"{what} is not JSON") from error
+    raise InvalidMessageError(find_fault(value, what) or f"{what} would not come back from JSON equal")
+
+
+def decode_json(raw: bytes | str) -> JSON:
+    """Any JSON value, strictly: no NaN, no infinity, no number that would become one, nested to 200 levels.
+
+    Raises:
+        InvalidMessageError: it is no JSON in that sense.
+    """
+    try:
+        value = _decode(raw)
+    except RecursionError:
+        msg = f"nested deeper than {MAX_DEPTH} levels"
+        raise InvalidMessageError(msg) from None
+    except ValueError as error:
+        value = _decode_slowly(raw, error)
+    if _may_be_deep(raw):
+        fault = find_fault(value, "the value")
+        if fault:
+            raise InvalidMessageError(fault)
+    return value
+
+
+@cache
+def converter() -> "Converter":
+    """The cattrs converter for values that leave the process other than through a backend: reports and exports.
+
+    Datetimes become the texts of `ChatMessage.to_dict`, messages their JSON objects. Register hooks on a ``copy()``.
+    """
+    from cattrs.preconf.json import make_converter  # noqa: PLC0415 -- takes longer to import than all of sessionkit
+
+    made = make_converter()
+    made.register_unstructure_hook(datetime, give_timestamp)
+    made.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
+    made.register_unstructure_hook(ChatMessage, ChatMessage.to_dict)
+    made.register_structure_hook(ChatMessage, lambda data, _: ChatMessage.from_dict(data))
+    return made
+
+
+# None of these lives longer than a call, so the garbage collector need not know of them: a twentieth less to decode.
+class _WireFunction(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    name: str
+    arguments: str
+
+
+class _WireCall(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    id: str
+    type: Literal["function"]
+    function: _WireFunction
+
+
+class _WireUsage(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    # Each default is outside its field's type: an absent key gives None, an explicit null is refused.
+    input_tokens: int = cast("int", None)
+    output_tokens: int = cast("int", None)
+    cache_creation_tokens: int = cast("int", None)
+    cache_read_tokens: int = cast("int", None)
+    reasoning_tokens: int = cast("int", None)
+    cost_usd: int | float = cast("int", None)
+
+
+class _Wire(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    """The twin of `ChatMessage`, with an `extra` of at most an explicit null content, and a timestamp in UTC."""
+
+    role: str
+    content: str | list[dict[str, Any]] | UnsetType | None = UNSET
+    name: str = cast("str", None)
+    tool_calls: list[_WireCall] = cast("list[_WireCall]", None)
+    tool_call_id: str = cast("str", None)
+    reasoning: str = cast("str", None)
+    raw_content_blocks: list[dict[str, Any]] = cast("list[dict[str, Any]]", None)
+    tool_metadata: dict[str, Any] = cast("dict[str, Any]", None)
+    timestamp: str = cast("str", None)
+    id: str = cast("str", None)
+    provider_response_id: str = cast("str", None)
+    status: str = cast("str", None)
+    model: str = cast("str", None)
+    usage: _WireUsage = cast("_WireUsage", None)
+
+
+_decode_wire = msgspec.json.Decoder(_Wire).decode
+
+
+_USAGE_OR_NONE = (Usage, type(None))
+_usage_values = attrgetter(*_WireUsage.__struct_fields__)
+
+
+def _to_wire(message: ChatMessage) -> _Wire | None:
+    """The message's twin, or None where it has none. Types are not looked at: decoding does that."""
+    if type(message.extra) is not dict or type(message.usage) not in _USAGE_OR_NONE:
+        return None
+    content: Any = message.content
+    if content is None:
+        content = UNSET
+    if message.extra:
+        if content is not UNSET or message.extra != {"content": None}:
+            return None
+        content = None
+    timestamp: Any = message.timestamp
+    if timestamp is not None:
+        if type(timestamp) is not datetime or timestamp.tzinfo is not UTC:
+            return None
+        timestamp = give_timestamp(timestamp)
+    calls: Any = None
+    if message.tool_calls:
+        if not all([_is_plain(call) for call in message.tool_calls]):  # noqa: C419 -- a list is faster than a generator
+            return None
+        calls = [
+            _WireCall(call.id, "function", _WireFunction(call.name, call.arguments)) for call in message.tool_calls
+        ]
+    usage: Any = message.usage
+    if usage is not None:
+        usage = _WireUsage(*_usage_values(usage))
+    return _Wire(
+        message.role,
+        content,
+        cast("str", message.name),
+        cast("list[_WireCall]", calls),
+        cast("str", message.tool_call_id),
+        cast("str", message.reasoning),
+        cast("list[dict[str, Any]]", message.raw_content_blocks),
+        cast("dict[str, Any]", message.tool_metadata),
+        cast("str", timestamp),
+        cast("str", message.id),
+        cast("str", message.provider_response_id),
+        cast("str", message.status),
+        cast("str", message.model),
+        cast("_WireUsage", usage),
+    )
+
+
+def _is_plain(call: ToolCall) -> bool:
+    """Whether it is a tool call and nothing more."""
+    return not call.extra and type(call.extra) is dict and type(call) is ToolCall
+
+
+def _from_wire(wire: _Wire) -> ChatMessage | None:
+    """The message, or None where only `from_dict` can say."""
+    content: Any = wire.content
+    extra: dict[str, JSON] = {}
+    if content is UNSET:
+        content = None
+    elif content is None:
+        extra = {"content": None}
+    calls: Any = wire.tool_calls
+    if calls is not None and not calls:
+        return None
+    timestamp: Any = wire.timestamp
+    if timestamp is not None:
+        timestamp = take_timestamp(timestamp)
+        if timestamp is REFUSED:
+            return None
+    usage: Any = wire.usage
+    return ChatMessage(
+        wire.role,
+        content,
+        wire.name,
+        () if calls is None else [ToolCall(call.id, call.function.name, call.function.arguments) for call in calls],
+        wire.tool_call_id,
+        wire.reasoning,
+        wire.raw_content_blocks,
+        wire.tool_metadata,
+        timestamp,
+        wire.id,
+        wire.provider_response_id,
+        wire.status,
+        wire.model,
+        None if usage is None else Usage(*msgspec.structs.astuple(usage)),
+        extra,
+    )
+
+
+def _encode_by_wire(message: ChatMessage) -> bytes | None:
+    """The bytes, or None where only the slower way can give them, or say why not."""
+    try:
+        wire = _to_wire(message)
+        if wire is None:
+            return None
+        raw = _encode(wire)
+        if _decode_wire(raw) != wire:
+            return None
+    except _NOT_JSON:
+        return None
+    nested = message.usage or message.raw_content_blocks or message.tool_metadata or isinstance(message.content, list)
+    return None if nested and not _fits(fields_to_dict(message), raw) else raw
+
+
+def _encode_by_dict(message: ChatMessage) -> bytes:
+    try:
+        data = fields_to_dict(message)
+        raw = _encode(data)
+        exact = _comes_back(message, raw) and _fits(data, raw)
+    except InvalidMessageError:
+        raise
+    except _NOT_JSON as error:
+        raise InvalidMessageError(find_message_fault(message)) from error
+    if not exact:
+        raise InvalidMessageError(find_message_fault(message))
+    return raw
+
+
+def _comes_back(message: ChatMessage, raw: bytes) -> bool:
+    """Whether decoding gives an equal message."""
+    try:
+        back = decode_message(raw)
+    except InvalidMessageError:
+        return False
+    if back == message:
+        return True
+    moment = message.timestamp
+    if moment is None or moment.tzinfo is UTC:
+        return False
+    # Where clocks are put back, Python holds a local time unequal to the same moment in UTC.
+    return back == attrs.evolve(message, timestamp=in_utc(moment))
+
+
+def _fits(value: JSON, raw: bytes) -> bool:
+    """Whether nesting and integers keep to their limits; a text too short or too flat to break them is not walked."""
+    return not (len(raw) > MAX_INTEGER_DIGITS or _may_be_deep(raw)) or find_fault(value, "") is None
+
+
+def _may_be_deep(raw: bytes | str) -> bool:
+    """Whether there are more brackets than levels allowed."""
+    if isinstance(raw, str):
+        return raw.count("{") + raw.count("[") > MAX_DEPTH
+    return raw.count(b"{") + raw.count(b"[") > MAX_DEPTH
+
+
+def _decode_slowly(raw: bytes | str, reason: ValueError) -> JSON:
+    """By the standard library, which takes a few long integers that msgspec does not."""
+
+    def refuse(constant: str) -> NoReturn:
+        msg = f"JSON has no {constant}"
+        raise InvalidMessageError(msg)
+
+    def finite(digits: str) -> float:
+        number = float(digits)
+        return number if number - number == 0 else refuse(f"number as large as {digits[:40]}")
+
+    try:
+        text = raw if isinstance(raw, str) else raw.decode()  # or else the standard library takes UTF-16 too
+        value = json.loads(text, parse_constant=refuse, parse_float=finite)
+        _encode(value)  # refuses the lone surrogates that the standard library lets through
+    except InvalidMessageError:
+        raise
+    except _NOT_JSON:
+        msg = f"no valid JSON: {reason}"
+        raise InvalidMessageError(msg) from None
+    return value
