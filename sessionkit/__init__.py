@@ -1,0 +1,83 @@
+"""Where agents keep their conversations: one contract, interchangeable backends, and the suite that proves them.
+
+Pick a backend by URL::
+
+    import sessionkit
+
+    with sessionkit.open_backend("sqlite:///chats.db") as backend:
+        backend.append("user/1", sessionkit.ChatMessage.user("Hello"))
+        print(backend.load("user/1"))
+
+Write one by subclassing `SessionBackend` and giving it four methods; prove it with `sessionkit.testing`. What every
+backend promises stands in `sessionkit.protocol`. Importing this package imports no backend.
+"""
+
+from sessionkit.codec import decode_message, encode_message
+from sessionkit.defaults import Capabilities, Support, capabilities, extend, with_defaults
+from sessionkit.errors import (
+    BackendClosedError,
+    BackendUnavailableError,
+    BackendURLError,
+    ConflictError,
+    CorruptRecordWarning,
+    CorruptSessionError,
+    InvalidMessageError,
+    InvalidSessionKeyError,
+    SessionKitError,
+    UnsupportedFeatureWarning,
+    UnsupportedOperationError,
+)
+from sessionkit.keys import check_session_key
+from sessionkit.messages import JSON, ChatMessage, TimestampedMessage, ToolCall, Usage
+from sessionkit.models import SessionContext, SessionMetadata, SessionQuery, SessionState
+from sessionkit.protocol import (
+    CoreBackend,
+    OpenBackend,
+    SessionBackend,
+    SupportsRestore,
+    SupportsTurns,
+    SupportsWrite,
+)
+from sessionkit.registry import BackendURL, open_backend, register_backend
+from sessionkit.text import tokenize
+
+__all__ = [
+    "JSON",
+    "BackendClosedError",
+    "BackendURL",
+    "BackendURLError",
+    "BackendUnavailableError",
+    "Capabilities",
+    "ChatMessage",
+    "ConflictError",
+    "CoreBackend",
+    "CorruptRecordWarning",
+    "CorruptSessionError",
+    "InvalidMessageError",
+    "InvalidSessionKeyError",
+    "OpenBackend",
+    "SessionBackend",
+    "SessionContext",
+    "SessionKitError",
+    "SessionMetadata",
+    "SessionQuery",
+    "SessionState",
+    "Support",
+    "SupportsRestore",
+    "SupportsTurns",
+    "SupportsWrite",
+    "TimestampedMessage",
+    "ToolCall",
+    "UnsupportedFeatureWarning",
+    "UnsupportedOperationError",
+    "Usage",
+    "capabilities",
+    "check_session_key",
+    "decode_message",
+    "encode_message",
+    "extend",
+    "open_backend",
+    "register_backend",
+    "tokenize",
+    "with_defaults",
+]

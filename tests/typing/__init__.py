@@ -1,0 +1,1 @@
+"""Programs that the type checkers read, and nobody runs."""
