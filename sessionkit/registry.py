@@ -1,0 +1,323 @@
+"""Picking a backend by URL: what a URL says, which factory opens its scheme, and how its options get their types."""
+
+import inspect
+import math
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+import attrs
+import msgspec
+
+from sessionkit.defaults import as_open_backend
+from sessionkit.errors import BackendUnavailableError, BackendURLError
+from sessionkit.os_errors import unavailable
+from sessionkit.protocol import CoreBackend, OpenBackend
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
+
+ENTRY_POINT_GROUP = "sessionkit.backends"
+"""Where third parties' distributions name their factories, the entry point's name being the scheme."""
+
+BUILT_IN: Mapping[str, str] = MappingProxyType(
+    {
+        "jsonl": "sessionkit_jsonl:open_url",
+        "memory": "sessionkit_memory:open_url",
+        "sqlite": "sessionkit_sqlite:open_url",
+    },
+)
+"""The schemes of our own backends, and where their factories are; nothing is imported before one is opened."""
+
+Factory = Callable[..., CoreBackend]
+"""``factory(url: BackendURL, *, option: type = default, ...) -> CoreBackend``."""
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
+
+# What urlsplit would drop in silence, and the mark of a fragment, which no backend has.
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f#]")
+
+_EXAMPLES = "sqlite:///chats.db, jsonl:///chats or memory://"
+_registered: dict[str, list[Factory]] = {}
+
+
+@attrs.frozen
+class BackendURL:
+    """A backend's URL, in parts, percent-decoded. Its text and repr hide the password.
+
+    Attributes:
+        scheme: in lower case.
+        path: without the slash that ends the host, as SQLAlchemy has it: ``sqlite:///rel.db`` gives ``rel.db``,
+            ``sqlite:////abs.db`` gives ``/abs.db``.
+        query: the options that stand in the URL.
+    """
+
+    scheme: str
+    username: str | None = None
+    password: str | None = attrs.field(default=None, repr=False)
+    host: str | None = None
+    port: int | None = None
+    path: str = ""
+    query: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+
+    @classmethod
+    def parse(cls, url: str) -> "BackendURL":
+        """Take a URL apart.
+
+        Raises:
+            BackendURLError: it is no URL of the form ``scheme://...``, or gives an option twice. The message repeats
+                nothing that could hold a password.
+        """
+        scheme, separator, rest = url.partition("://") if isinstance(url, str) else ("", "", "")
+        scheme = scheme.lower()
+        if not separator or not _SCHEME.fullmatch(scheme):
+            raise BackendURLError(f"a backend's URL begins with a scheme and '://', such as {_EXAMPLES}")
+        fault = _FORBIDDEN.search(rest)
+        if fault:
+            code = f"%{ord(fault[0]):02X}"
+            raise BackendURLError(f"a {scheme} URL can't hold {fault[0]!r} as it is; write {code}")
+        parts = _split(rest)
+        if parts is None:
+            raise BackendURLError(f"the {scheme} URL can't be read: check its port, its query and its percent signs")
+        username, password, host, port, path, options = parts
+        if host and "@" in path:
+            raise BackendURLError(
+                f"the {scheme} URL is ambiguous: write '/' in a password as %2F, '@' in a path as %40"
+            )
+        names = [name for name, _ in options]
+        if len(set(names)) < len(names):
+            raise BackendURLError(f"option {max(names, key=names.count)!r} is given twice")
+        return cls(scheme, username, password, host, port, path, dict(options))
+
+    def local_path(self, example: str) -> str:
+        """The path, for a backend whose URLs name a place on this machine and nothing else.
+
+        Args:
+            example: such a URL, for the error: ``"sqlite:///chats.db"``.
+
+        Raises:
+            BackendURLError: there is no path, it holds NUL, or the URL names a user, a password, a host or a port.
+        """
+        elsewhere = (self.username, self.password, self.host or None, self.port)
+        if not self.path or "\0" in self.path or any(part is not None for part in elsewhere):
+            raise BackendURLError(f"{self.scheme}:// names a place on this machine, by its path alone: {example}")
+        return self.path
+
+    def __str__(self) -> str:
+        """The URL without its query, the password as ``***``."""
+        user = "" if self.username is None else quote(self.username, safe="")
+        secret = "" if self.password is None else ":***"
+        at = "@" if user or secret else ""
+        host = "" if self.host is None else f"[{self.host}]" if ":" in self.host else quote(self.host)
+        port = "" if self.port is None else f":{self.port}"
+        path = f"/{quote(self.path)}" if self.path else ""
+        return f"{self.scheme}://{user}{secret}{at}{host}{port}{path}"
+
+
+def register_backend(scheme: str, factory: Factory) -> None:
+    """Have `open_backend` open the scheme with the factory, in this process.
+
+    A second claim to the same scheme, by another factory, an installed distribution or sessionkit itself, is an error
+    when the scheme is opened.
+
+    Raises:
+        BackendURLError: the scheme is no scheme.
+    """
+    if not _SCHEME.fullmatch(scheme):
+        raise BackendURLError(
+            f"a scheme is a lower-case letter, then letters, digits, '+', '-' and '.': {scheme!r} is not"
+        )
+    claims = _registered.setdefault(scheme, [])
+    if factory not in claims:
+        claims.append(factory)
+
+
+def known_schemes() -> list[str]:
+    """Every scheme that `open_backend` knows: built in, installed or registered."""
+    return sorted({*BUILT_IN, *_registered, *_entry_points().names})
+
+
+def open_backend(url: str | BackendURL | None = None, **options: Any) -> OpenBackend:
+    """Open the backend that a URL names; use it in ``with``, or ``close()`` it.
+
+    Args:
+        url: such as ``memory://``, ``sqlite:///chats.db`` or ``jsonl:///chats``. None: what ``$SESSIONKIT_URL`` says,
+            else SQLite in the user's data directory.
+        options: the backend's options, of the types that the factory declares; those in the URL's query are turned
+            into them.
+
+    Raises:
+        BackendURLError: the URL can't be read, nobody or more than one knows its scheme, or an option is unknown, given
+            twice or of the wrong type.
+        BackendUnavailableError: the store can't be opened.
+    """
+    if url is None:
+        url = os.environ.get("SESSIONKIT_URL") or default_url()
+    if not isinstance(url, BackendURL):
+        url = BackendURL.parse(url)
+    factory = _factory(url.scheme)
+    backend = factory(url, **_typed_options(url, factory, options))
+    try:
+        return as_open_backend(backend)
+    except TypeError as error:
+        raise BackendURLError(f"what opens the scheme {url.scheme!r} gave no backend: {error}") from error
+
+
+def default_url() -> str:
+    """SQLite in the platform's directory for the user's data, which is created.
+
+    Raises:
+        BackendUnavailableError: it can't be.
+    """
+    import platformdirs  # noqa: PLC0415 -- not needed where a URL is given
+
+    try:
+        directory = platformdirs.user_data_path("sessionkit", appauthor=False, ensure_exists=True)
+    except OSError as error:
+        msg = f"the user's data directory can't be used ({error}); give a URL, such as {_EXAMPLES}"
+        raise BackendUnavailableError(msg) from error
+    return f"sqlite:///{quote((directory / 'sessions.db').as_posix())}"
+
+
+def _split(rest: str) -> tuple[str | None, str | None, str | None, int | None, str, list[tuple[str, str]]] | None:
+    """Username, password, host, port, path and query of what follows ``scheme://``; None where they can't be told.
+
+    The errors of the standard library are not passed on, because they show what they could not read.
+    """
+    try:
+        # Under a scheme that urlsplit knows nothing of, so that it treats all of ours alike.
+        parts = urlsplit(f"any://{rest}")
+        options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query), errors="strict")
+        return (
+            None if parts.username is None else _unquoted(parts.username),
+            None if parts.password is None else _unquoted(parts.password),
+            None if parts.hostname is None else _unquoted(parts.hostname),
+            parts.port,
+            _unquoted(parts.path.removeprefix("/")),
+            options,
+        )
+    except ValueError:
+        return None
+
+
+def _unquoted(part: str) -> str:
+    return unquote(part, errors="strict")
+
+
+def _entry_points() -> "EntryPoints":
+    from importlib.metadata import entry_points  # noqa: PLC0415 -- half as dear as all of sessionkit
+
+    try:
+        return entry_points(group=ENTRY_POINT_GROUP)
+    except OSError as error:
+        raise unavailable(error, "the metadata of the installed distributions") from error
+
+
+def _factory(scheme: str) -> Factory:
+    """The one factory that claims the scheme."""
+    claims = list(_claims(scheme))
+    if not claims:
+        raise BackendURLError(f"no backend knows the scheme {scheme!r}; known are {', '.join(known_schemes())}")
+    if len(claims) > 1:
+        names = " and ".join(name for name, _ in claims)
+        raise BackendURLError(f"the scheme {scheme!r} is claimed more than once: {names}; remove all but one")
+    [(name, load)] = claims
+    try:
+        factory = load()
+    except Exception as error:  # somebody else's module may raise anything when it is imported
+        raise BackendURLError(f"the backend of the scheme {scheme!r}, {name}, can't be imported: {error}") from error
+    if not callable(factory):
+        raise BackendURLError(f"the backend of the scheme {scheme!r}, {name}, can't be called with a URL")
+    return factory
+
+
+def _claims(scheme: str) -> Iterator[tuple[str, Callable[[], Factory]]]:
+    """Who claims the scheme, and how to get the factory."""
+    if scheme in BUILT_IN:
+        yield f"sessionkit's own {BUILT_IN[scheme]}", partial(_import, BUILT_IN[scheme])
+    for entry in _entry_points().select(name=scheme):
+        yield f"{entry.dist.name if entry.dist else 'a distribution'}'s {entry.value}", entry.load
+    for factory in _registered.get(scheme, ()):
+        yield f"the registered {_described(factory)}", partial(_itself, factory)
+
+
+def _described(factory: Factory) -> str:
+    return f"{factory.__module__}:{getattr(factory, '__qualname__', type(factory).__name__)}"
+
+
+def _itself(factory: Factory) -> Factory:
+    return factory
+
+
+def _import(path: str) -> Factory:
+    from importlib import import_module  # noqa: PLC0415 -- only once a backend is opened
+
+    module, _, name = path.partition(":")
+    factory: Factory = getattr(import_module(module), name)
+    return factory
+
+
+def _typed_options(url: BackendURL, factory: Factory, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of the query, turned into the types that the factory declares, and those of the call, checked."""
+    declared = _declared(url, factory)
+    known = [name for name, parameter in declared.items() if parameter.kind is parameter.KEYWORD_ONLY]
+    anything = any(parameter.kind is parameter.VAR_KEYWORD for parameter in declared.values())
+    for name in (*url.query, *options):
+        if name not in known and not anything:
+            wants = f"known are {', '.join(known)}" if known else "there are none"
+            raise BackendURLError(f"{url.scheme} has no option {name!r}; {wants}")
+        if name in url.query and name in options:
+            raise BackendURLError(f"option {name!r} is given twice: in the URL and in the call")
+    kinds = {name: declared[name].annotation for name in known}
+    return {name: _from_text(name, text, kinds.get(name, str)) for name, text in url.query.items()} | {
+        name: _checked(name, value, kinds.get(name, Any)) for name, value in options.items()
+    }
+
+
+def _declared(url: BackendURL, factory: Factory) -> Mapping[str, inspect.Parameter]:
+    """The factory's parameters; types that can't be looked up matter only where a text must be turned into one."""
+    try:
+        return inspect.signature(factory, eval_str=True).parameters
+    except NameError as error:
+        if url.query:
+            raise BackendURLError(f"the options of {url.scheme} have no types that can be read: {error}") from error
+        return inspect.signature(factory).parameters
+
+
+def _from_text(name: str, text: str, kind: Any) -> Any:
+    """The option's text as its type; the text is not repeated in an error, because an option may be a secret."""
+    if kind is inspect.Parameter.empty:
+        return text
+    with suppress(msgspec.ValidationError, TypeError):  # TypeError: no text could be of that type
+        return _no_nan(name, msgspec.convert(text, kind, strict=False))
+    raise _wrong(name, kind)
+
+
+def _checked(name: str, value: Any, kind: Any) -> Any:
+    """The option itself, where it is of its type; nor is its value repeated in an error."""
+    with suppress(TypeError):  # a type that msgspec knows nothing of is the factory's to check
+        try:
+            msgspec.convert(value, kind)
+        except msgspec.ValidationError:
+            raise _wrong(name, kind) from None
+    return _no_nan(name, value)
+
+
+def _no_nan(name: str, value: Any) -> Any:
+    if isinstance(value, float) and math.isnan(value):
+        raise BackendURLError(f"option {name!r} can't be NaN, which is no number")
+    return value
+
+
+def _wrong(name: str, kind: Any) -> BackendURLError:
+    """The error that says what the option must be."""
+    if get_origin(kind) is Literal:
+        wanted = f"one of {', '.join(map(str, get_args(kind)))}"
+    else:
+        wanted = kind.__name__ if isinstance(kind, type) else str(kind)
+    return BackendURLError(f"option {name!r} must be {wanted}")
