@@ -1,0 +1,88 @@
+"""Keeping a backend whole through ``os.fork``, for authors of backends that hold locks, descriptors or connections.
+
+A fork copies the memory of the process but only the forking thread, so a lock that another thread holds stays
+locked in the child for ever, and a connection is suddenly shared. So each backend is asked to hold still before,
+and to let go on both sides after.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from typing import Protocol, cast
+from weakref import WeakSet
+
+
+class ForkAware(Protocol):
+    """**Protocol:** what a backend does around a fork. Each may be called again where Ctrl-C interrupted it."""
+
+    def _before_fork(self) -> None:
+        """Take every lock, so that no thread is in the middle of anything."""
+
+    def _after_fork_in_parent(self) -> None:
+        """Release the locks again."""
+
+    def _after_fork_in_child(self) -> None:
+        """Make new locks; forget descriptors and connections without using or closing them, and open anew on demand."""
+
+
+_alive: "WeakSet[ForkAware]" = WeakSet()
+_held: list[ForkAware] = []
+_forking = threading.Lock()  # two threads that fork at once would each wait for what the other holds
+_interrupted: list[KeyboardInterrupt] = []
+_MOMENT = 0.01  # seconds
+
+
+def survive_forks(backend: ForkAware) -> None:
+    """Have the backend's three methods called around each fork, for as long as it lives.
+
+    Call it before anything is opened, and open under a lock that `_before_fork` takes: another thread may be about to
+    fork. Where one is in the middle of it, this waits until it is through.
+    """
+    with _forking:
+        _alive.add(backend)
+
+
+def _before() -> None:
+    _surely(_forking.acquire)
+    for backend in list(_alive):
+        _held.append(backend)
+        _surely(backend._before_fork)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] -- ours to call
+
+
+def _after_in_parent() -> None:
+    while _held:
+        _surely(_held[-1]._after_fork_in_parent)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] -- likewise
+        _held.pop()
+    _forking.release()
+    if _interrupted:
+        _interrupted.clear()
+        # By another thread, a moment later: raised in here it would be ignored, too.
+        threading.Timer(_MOMENT, _interrupt).start()
+
+
+def _interrupt() -> None:
+    signal.pthread_kill(cast("int", threading.main_thread().ident), signal.SIGINT)
+
+
+def _after_in_child() -> None:
+    while _held:
+        _surely(_held[-1]._after_fork_in_child)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] -- likewise
+        _held.pop()
+    _forking.release()
+    _interrupted.clear()  # it was the parent's
+
+
+def _surely(action: Callable[[], object]) -> None:
+    """Python ignores what is raised here and forks all the same, half prepared: so Ctrl-C is kept for afterwards."""
+    while True:
+        try:
+            action()
+        except KeyboardInterrupt as error:
+            _interrupted.append(error)
+        else:
+            return
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)

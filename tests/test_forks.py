@@ -1,0 +1,125 @@
+"""Keeping a backend whole through a fork."""
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+import warnings
+import weakref
+from collections.abc import Callable
+
+import pytest
+
+from sessionkit import ChatMessage
+from sessionkit.forks import survive_forks
+from sessionkit_memory import MemoryBackend
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+
+
+def in_child(check: Callable[[], bool]) -> bool:
+    """Whether the check holds in a forked child."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 and later warn of forking beside threads
+        child = os.fork()
+    if child == 0:
+        os._exit(0 if check() else 1)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status) == 0
+
+
+class Witness:
+    """Writes down what it is asked to do."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def _before_fork(self) -> None:
+        self.calls.append("before")
+
+    def _after_fork_in_parent(self) -> None:
+        self.calls.append("parent")
+
+    def _after_fork_in_child(self) -> None:
+        self.calls.append("child")
+
+
+def test_each_side_is_told() -> None:
+    """Before the fork, and after it on the side where one is."""
+    witness = Witness()
+    survive_forks(witness)
+    assert in_child(lambda: witness.calls == ["before", "child"])
+    assert witness.calls == ["before", "parent"]
+
+
+def test_a_backend_is_not_kept_alive() -> None:
+    """Whoever drops a backend need not say so."""
+    witness = Witness()
+    survive_forks(witness)
+    reference = weakref.ref(witness)
+    del witness
+    gc.collect()
+    assert reference() is None
+
+
+def test_a_lock_that_another_thread_holds_does_not_hang_the_child() -> None:
+    """A fork in the middle of an append gives a child that can append."""
+    backend = MemoryBackend()
+    stop = threading.Event()
+
+    def append() -> None:
+        while not stop.is_set():
+            backend.append("a", ChatMessage("user", "Hello"))
+
+    def works() -> bool:
+        backend.append("b", ChatMessage("user", "Hello"))
+        return len(backend.load("b")) == 1
+
+    thread = threading.Thread(target=append)
+    thread.start()
+    try:
+        assert all(in_child(works) for _ in range(10))
+    finally:
+        stop.set()
+        thread.join()
+    assert backend.load("b") == []
+
+
+INTERRUPTED = """
+import os, time
+from sessionkit.forks import survive_forks
+
+class Backend:
+    calls = []
+    def _before_fork(self):
+        self.calls.append("before")
+        if len(self.calls) == 1:
+            raise KeyboardInterrupt  # as Ctrl-C would, in the middle of it
+    def _after_fork_in_parent(self):
+        self.calls.append("parent")
+    def _after_fork_in_child(self):
+        self.calls.append("child")
+
+backend = Backend()
+survive_forks(backend)
+try:
+    if os.fork() == 0:
+        time.sleep(0.1)
+        os._exit(0 if backend.calls == ["before", "before", "child"] else 3)
+    time.sleep(10)
+except KeyboardInterrupt:
+    print("interrupted after", *backend.calls)
+print(os.waitstatus_to_exitcode(os.waitpid(-1, 0)[1]))
+time.sleep(0.5)
+if os.fork() == 0:
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(-1, 0)[1]))
+"""
+
+
+def test_an_interrupt_leaves_no_fork_half_prepared() -> None:
+    """Ctrl-C in the preparations waits until the process has forked; the parent then has it, and may fork again."""
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", INTERRUPTED]  # of forking beside threads
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("interrupted after before before parent\n0\n0\n", "")
