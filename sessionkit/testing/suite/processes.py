@@ -1,0 +1,223 @@
+"""Other processes: they see each other's writes, lose nothing, fork, and are killed."""
+
+import contextlib
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from itertools import islice
+from typing import Any
+
+from sessionkit import ChatMessage, SessionQuery, open_backend
+from sessionkit.testing import _worker
+from sessionkit.testing.suite.base import Backend, SuiteBase, fill, texts
+from sessionkit.testing.suite.promises import promise
+from sessionkit.testing.suite.threads import THREADS, assert_all_arrived
+
+_PATIENCE = 60.0
+"""How many seconds to wait for another process."""
+
+_LIFE = 0.05
+"""How many seconds a process that will be killed has at most, once it may go or is at work."""
+
+
+class ProcessPromises(SuiteBase):
+    """What any number of processes may do to one store; for suites that have an `address`."""
+
+    @promise("processes.see-writes")
+    def test_processes_see_writes(self, backend: Backend) -> None:
+        """A call that starts after another process's write has returned sees it, in every list and search too; and the
+        other way.
+
+        If this fails: nothing may be remembered that another process can change.
+        """
+        url = self.url_of(backend)
+        fill(backend, "a", "ours")
+        backend.list_sessions_with_metadata()
+        backend.search(SessionQuery("theirs"))
+        _finish(_start(url, do="change", key="a", texts=["theirs", "theirs too"]))
+        assert texts(backend.load("a")) == ["ours", "theirs", "theirs too"]
+        metadata = backend.get_session_metadata("a")
+        assert metadata is not None
+        assert metadata.message_count == 3
+        assert [found.key for found in self.settled(lambda: backend.search(SessionQuery("theirs")))] == ["a"]
+        assert backend.remove_last("a") is True
+        fill(backend, "a", "ours \0 again")
+        [[line]] = _finish(_start(url, do="read", key="a"))
+        assert [ChatMessage.from_dict(data) for data in json.loads(line)] == backend.load("a")
+        _finish(_start(url, do="change", key="a", texts=[]))
+        assert backend.load("a") == []
+        if self.is_native(backend, "delete_session"):
+            assert self.settled(backend.list_sessions) == []
+            assert self.settled(lambda: backend.search(SessionQuery("theirs"))) == []
+
+    @promise("processes.one-session")
+    def test_processes_append_to_one_session(self, backend: Backend) -> None:
+        """Concurrent appends of several processes with several threads each all arrive, once, each writer's in its
+        order.
+
+        If this fails: a lock that holds between threads holds not between processes.
+        """
+        url = self.url_of(backend)
+        workers = [
+            _start(url, do="append", key="a", writer=f"p{i}", count=self.appends, threads=THREADS) for i in range(2)
+        ]
+        _go(workers)
+        _finish(*workers)
+        writers = [f"p{i}.{j}" for i in range(2) for j in range(THREADS)]
+        assert_all_arrived(texts(backend.load("a")), writers, self.appends)
+        metadata = backend.get_session_metadata("a")
+        assert metadata is not None
+        assert metadata.message_count == len(writers) * self.appends
+
+    @promise("processes.first-opening")
+    def test_processes_open_at_once(self, backend: Backend) -> None:
+        """Several processes open a store at once and create sessions: none fails, and no opening changes what is there.
+
+        If this fails: making the store ready must be one step, under a lock.
+        """
+        url = self.url_of(backend)
+        workers = [_start(url, do="append", key=f"s{i}", writer="w", count=3, threads=1) for i in range(4)]
+        _finish(*workers)
+        _finish(_start(url, do="read", key="s0"))
+        for i in range(4):
+            assert texts(backend.load(f"s{i}")) == ["w.0 0", "w.0 1", "w.0 2"]
+        assert len(self.settled(backend.list_sessions)) == 4
+
+    @promise("processes.one-turn", needs=("SupportsTurns", "get_session_state"))
+    def test_one_process_begins_a_turn(self, backend: Backend) -> None:
+        """Of several processes that begin a turn at once, one gets it, and all are told which.
+
+        If this fails: looking for a running turn and beginning ours must be one step between processes too.
+        """
+        url = self.url_of(backend)
+        rounds = 20
+        workers = [_start(url, do="begin", key="s", turn=f"t{i}", rounds=rounds) for i in range(3)]
+        _go(workers)
+        told = _finish(*workers)
+        for i, turns in enumerate(zip(*told, strict=True)):
+            assert len(set(turns)) == 1
+            state = backend.get_session_state(f"s{i}")
+            assert state is not None
+            assert state.turn_id == turns[0]
+
+    @promise("processes.fork")
+    def test_fork(self, backend: Backend) -> None:
+        """A process that forks goes on with the store it had open, parent and children alike, while threads write.
+
+        If this fails: see `os.register_at_fork`; no connection, descriptor or held lock may be shared with a child.
+        """
+        if not hasattr(os, "fork"):
+            self.not_offered("os.fork")
+        url = self.url_of(backend)
+        forks, count = 4, 10
+        _finish(_start(url, do="fork", key="a", forks=forks, count=count))
+        assert_all_arrived(texts(backend.load("a")), ["parent", *(f"child{i}" for i in range(forks))], count)
+        fill(backend, "b", "still works")
+        assert sorted(self.settled(backend.list_sessions)) == ["a", "b"]
+
+    @promise("kill.acknowledged-survives")
+    def test_killing_a_writer(self, backend: Backend) -> None:
+        """What was acknowledged survives the death of the process, at any moment; nothing is invented; the store opens
+        again.
+
+        If this fails: a write must be whole before it returns; what was torn by a kill was never there.
+        """
+        url = self.url_of(backend)
+        total = 0
+        operations = ["append", "append", "remove_last", "compact"]
+        operations += ["update_last"] * self.is_native(backend, "update_last")
+        operations += ["write"] * self.offers(backend, "SupportsWrite")
+        for seed in range(self.kills):
+            key = f"k{seed % 3}.{seed // 30}"
+            before = texts(backend.load(key))
+            worker = _start(url, do="hammer", key=key, seed=seed, operations=operations)
+            life = random.Random(seed).random() * _LIFE  # noqa: S311 -- no secret
+            acknowledged = _kill(worker, life, at_work=seed % 3 < 2)
+            total += acknowledged
+            done = list(islice(_worker.steps(seed, operations), acknowledged + 1))
+            for step in done[:-1]:
+                before = _worker.after(before, step)
+            with open_backend(url) as again:
+                found = texts(again.load(key))
+                assert found in (before, _worker.after(before, done[-1])), f"after kill {seed}, in {done[-1]}"
+                self._is_sound(again, key, found)
+            self._is_sound(backend, key, found)
+            fill(backend, key, f"{seed} afterwards")
+            assert texts(backend.load(key)) == [*found, f"{seed} afterwards"]
+        assert total, "nothing was acknowledged, so nothing could be lost"
+
+    def _is_sound(self, backend: Any, key: str, contents: list[str]) -> None:
+        assert texts(backend.load(key)) == contents
+        metadata = backend.get_session_metadata(key)
+        if metadata is not None:
+            assert metadata.message_count == len(contents)
+        if contents:
+            found = self.settled(lambda: backend.search(SessionQuery(contents[-1])))
+            assert key in [metadata.key for metadata in found]
+
+
+def _start(url: str, **job: Any) -> "subprocess.Popen[bytes]":
+    """Another process that has opened the store, and waits for the word."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return subprocess.Popen(  # noqa: S603 -- our own script
+        [sys.executable, "-P", "-W", "ignore", _worker.__file__, url, json.dumps(job)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,  # or what is read ahead of a line would be lost to `communicate`
+        env=environment,
+    )
+
+
+def _go(workers: "list[subprocess.Popen[bytes]]") -> None:
+    """Let all of them go at once, when the last one is ready."""
+    for worker in workers:
+        assert worker.stdout is not None
+        worker.stdout.readline()
+    for worker in workers:
+        assert worker.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            worker.stdin.write(b"go\n")
+            worker.stdin.flush()
+
+
+def _finish(*workers: "subprocess.Popen[bytes]") -> list[list[str]]:
+    """Let them go, wait for the end of all of them, and give the lines that each wrote."""
+    ended = [_end(worker) for worker in workers]  # before the first failure shows, or the others would be left behind
+    for worker, (_, errors) in zip(workers, ended, strict=True):
+        assert worker.returncode == 0, f"another process failed:\n{errors}"
+    return [[line for line in out.split("\n") if line not in {"", "ready"}] for out, _ in ended]
+
+
+def _end(worker: "subprocess.Popen[bytes]") -> tuple[str, str]:
+    try:
+        out, errors = worker.communicate(b"go\n", timeout=_PATIENCE)
+    except subprocess.TimeoutExpired:
+        worker.kill()
+        worker.communicate()
+        return "", "it did not end: is it waiting for a lock?"
+    return out.decode(), errors.decode(errors="replace")
+
+
+def _kill(worker: "subprocess.Popen[bytes]", after: float, *, at_work: bool) -> int:
+    """Let it go, kill it after that many seconds, and give how many steps it had acknowledged.
+
+    The seconds count from the word, so that its first steps are met too, or from its first step if it is to be
+    `at_work`, however slow the machine is.
+    """
+    _go([worker])
+    begun = _acknowledged(worker) if at_work else 0
+    time.sleep(after)
+    worker.kill()
+    out, errors = worker.communicate()
+    assert b"Traceback" not in errors, errors.decode(errors="replace")
+    return begun + out.count(b"done\n")
+
+
+def _acknowledged(worker: "subprocess.Popen[bytes]") -> int:
+    """Wait for its next step; how many there were: one, or none where it has ended."""
+    assert worker.stdout is not None
+    return int(worker.stdout.readline() == b"done\n")

@@ -1,0 +1,105 @@
+"""One turn at a time: `begin_turn`."""
+
+from datetime import UTC, datetime, timedelta
+
+from sessionkit import SessionState
+from sessionkit.testing.suite.base import Backend, SuiteBase, old_session
+from sessionkit.testing.suite.promises import promise
+
+_TURNS = ("SupportsTurns", "get_session_state")
+
+
+class TurnPromises(SuiteBase):
+    """`begin_turn`."""
+
+    @promise("begin_turn.free", needs=_TURNS)
+    def test_begin_turn(self, backend: Backend) -> None:
+        """`begin_turn` makes the session running under the turn, creating it if need be, and gives the state that
+        holds.
+
+        If this fails: it is `running`, both times are now, and `get_session_state` says the same.
+        """
+        before = self.tick()
+        state = backend.begin_turn("a", "t")
+        after = self.tick()
+        assert (state.state, state.turn_id) == ("running", "t")
+        assert state.turn_started_at is not None
+        assert before < state.turn_started_at < after
+        assert state.heartbeat_at == state.turn_started_at
+        assert backend.get_session_state("a") == state
+        assert self.settled(backend.list_sessions) == ["a"]
+
+    @promise("begin_turn.taken", needs=_TURNS)
+    def test_begin_turn_while_another_runs(self, backend: Backend) -> None:
+        """While another turn runs, `begin_turn` changes nothing and gives the state that holds: theirs.
+
+        If this fails: without `stuck_after` a heartbeat of any age keeps the turn.
+        """
+        theirs = backend.begin_turn("a", "theirs")
+        self.tick()
+        before = backend.get_session_metadata("a"), backend.list_sessions()
+        assert backend.begin_turn("a", "ours") == theirs
+        assert backend.begin_turn("a", "ours", stuck_after=3600) == theirs
+        assert backend.get_session_state("a") == theirs
+        assert (backend.get_session_metadata("a"), backend.list_sessions()) == before
+
+    @promise("begin_turn.after-the-last", needs=(*_TURNS, "set_session_state"))
+    def test_begin_turn_after_another_ended(self, backend: Backend) -> None:
+        """Once the other turn has ended, in whatever state, a turn begins.
+
+        If this fails: only `running` keeps others out.
+        """
+        for i, state in enumerate(("idle", "error", "waiting")):
+            backend.begin_turn("a", f"t{i}")
+            backend.set_session_state("a", state, f"t{i}")
+            assert backend.begin_turn("a", "ours").turn_id == "ours"
+            backend.set_session_state("a", "idle")
+
+    @promise("begin_turn.again-is-heartbeat", needs=_TURNS)
+    def test_begin_turn_again(self, backend: Backend) -> None:
+        """For the turn that runs already, `begin_turn` is a heartbeat.
+
+        If this fails: `turn_started_at` stays, `heartbeat_at` is now.
+        """
+        first = backend.begin_turn("a", "t")
+        self.tick()
+        again = backend.begin_turn("a", "t")
+        assert (again.turn_id, again.turn_started_at) == ("t", first.turn_started_at)
+        assert again.heartbeat_at is not None
+        assert first.heartbeat_at is not None
+        assert again.heartbeat_at > first.heartbeat_at
+
+    @promise("begin_turn.stuck", needs=(*_TURNS, "set_session_state"))
+    def test_begin_turn_takes_over_a_stuck_one(self, backend: Backend) -> None:
+        """`begin_turn` takes over a turn whose heartbeat is at least `stuck_after` seconds old, and only then.
+
+        If this fails: look at the heartbeat, not at the start of the turn.
+        """
+
+        def old() -> None:
+            for key in ("alive", "stuck"):
+                backend.set_session_state(key, "idle")
+                backend.begin_turn(key, "theirs")
+
+        def young() -> None:
+            backend.set_session_state("alive", "running", "theirs")
+
+        def begun(threshold: float) -> list[SessionState]:
+            asked = (("alive", threshold), ("stuck", 3600), ("stuck", threshold))
+            return [backend.begin_turn(key, "ours", stuck_after=seconds) for key, seconds in asked]
+
+        alive, early, taken = self.told_apart(old, young, begun)
+        assert (alive.turn_id, early.turn_id, taken.turn_id) == ("theirs", "theirs", "ours")
+        assert taken.turn_started_at == taken.heartbeat_at
+        assert backend.get_session_state("stuck") == taken
+
+    @promise("begin_turn.stuck-for-hours", needs=(*_TURNS, "SupportsRestore"))
+    def test_stuck_after_is_in_seconds(self, backend: Backend) -> None:
+        """`stuck_after` is in seconds.
+
+        If this fails: check the units.
+        """
+        then = datetime.now(UTC) - timedelta(hours=1)
+        old_session(backend, "a", hours=1, state="running", turn_id="theirs", turn_started_at=then, heartbeat_at=then)
+        assert backend.begin_turn("a", "ours", stuck_after=3700).turn_id == "theirs"
+        assert backend.begin_turn("a", "ours", stuck_after=3500).turn_id == "ours"

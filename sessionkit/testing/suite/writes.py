@@ -1,0 +1,264 @@
+"""Several changes as one: `write`, its fences, revisions, and `extend`."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sessionkit import (
+    ConflictError,
+    InvalidMessageError,
+    SessionContext,
+    UnsupportedOperationError,
+    extend,
+)
+from sessionkit.testing.suite.base import Backend, SuiteBase, fill, metadata_of, refuses, say, texts
+from sessionkit.testing.suite.promises import promise
+from sessionkit.testing.suite.values import EVERY_FIELD, REFUSED_MESSAGES, assert_same, exact
+
+_WRITE = ("SupportsWrite",)
+
+
+class WritePromises(SuiteBase):
+    """`write` and `extend`."""
+
+    @promise("write.one-change", needs=_WRITE)
+    def test_write(self, backend: Backend) -> None:
+        """`write` drops the newest messages, then appends all that are given, in order, and creates the session.
+
+        If this fails: first drop, then append; any iterable will do.
+        """
+        backend.write("a", append=iter([say("0"), say("1"), say("2")]))
+        assert texts(backend.load("a")) == ["0", "1", "2"]
+        backend.write("a", drop_last=2, append=(say(text) for text in "34"))
+        assert texts(backend.load("a")) == ["0", "3", "4"]
+        backend.write("a", drop_last=3, append=[EVERY_FIELD])
+        assert_same(backend.load("a")[0], EVERY_FIELD)
+        fill(backend, "a", "5")
+        assert len(backend.load("a")) == 2
+
+    @promise("write.all-or-nothing", needs=_WRITE)
+    def test_write_is_all_or_nothing(self, backend: Backend) -> None:
+        """`write` is one atomic change: one message or attribute that can't be stored, and nothing is changed.
+
+        If this fails: check all of them before the first is written, or roll back.
+        """
+        backend.write("a", append=[say("0"), say("1")], attributes={"x": 1})
+        before = backend.load("a"), metadata_of(backend, "a")
+        for make in REFUSED_MESSAGES.values():
+            for key in ("a", "new"):
+                with refuses(InvalidMessageError):
+                    backend.write(
+                        key, drop_last=int(key == "a"), append=[say("2"), make(), say("3")], attributes={"x": 2}
+                    )
+        with refuses(InvalidMessageError):
+            backend.write("a", drop_last=1, append=[say("2")], attributes={"x": float("nan")})
+        with refuses(ZeroDivisionError):
+            backend.write("a", append=(say(str(1 // i)) for i in (1, 0)))
+        assert (backend.load("a"), metadata_of(backend, "a")) == before
+        assert self.settled(backend.list_sessions) == ["a"]
+
+    @promise("write.nothing-creates-nothing", needs=_WRITE)
+    def test_write_nothing(self, backend: Backend) -> None:
+        """Writing no message creates nothing, and gives the present revision: 0 where there is no session.
+
+        If this fails: look whether there is anything to write before the session is created.
+        """
+        assert backend.write("a") == 0
+        assert backend.write("a", append=[], if_revision=0) == 0
+        assert self.settled(backend.list_sessions) == []
+        revision = backend.write("a", append=[say()])
+        assert backend.write("a") == revision
+
+    @promise("write.drop-too-many", needs=_WRITE)
+    def test_write_drops_no_more_than_there_is(self, backend: Backend) -> None:
+        """Dropping more than there is, or less than nothing, is a `ValueError`, and nothing is changed.
+
+        If this fails: count before anything is dropped.
+        """
+        fill(backend, "a", "0", "1")
+        before = backend.load("a"), metadata_of(backend, "a")
+        for key, drop_last in (("a", 3), ("a", -1), ("new", 1), ("new", -1)):
+            with refuses(ValueError):
+                backend.write(key, drop_last=drop_last, append=[say("2")], attributes={"x": 1})
+        assert (backend.load("a"), metadata_of(backend, "a")) == before
+        assert self.settled(backend.list_sessions) == ["a"]
+
+    @promise("write.attributes", needs=_WRITE, native=("get_session_metadata",))
+    def test_write_merges_attributes(self, backend: Backend) -> None:
+        """`write` merges attributes key by key at the top level; None removes its key.
+
+        If this fails: do as `set_session_context` does.
+        """
+        backend.write("a", append=[say()], attributes={"x": {"a": 1}, "y": 1, "z": [1]})
+        backend.write("a", attributes={"x": {"b": None}, "y": None})
+        assert exact(dict(metadata_of(backend, "a").attributes)) == exact({"x": {"b": None}, "z": [1]})
+        backend.write("b", attributes={"x": 1})
+        assert dict(metadata_of(backend, "b").attributes) == {"x": 1}
+        assert backend.load("b") == []
+
+    @promise("write.returns-revision", needs=_WRITE, native=("get_session_metadata",))
+    def test_write_gives_the_revision(self, backend: Backend) -> None:
+        """`write` gives the session's new revision, which the metadata carry.
+
+        If this fails: read it within the same change.
+        """
+        changes: list[dict[str, Any]] = [
+            {"append": [say()]},
+            {"append": [say(), say()]},
+            {"drop_last": 1},
+            {"attributes": {"x": 1}},
+        ]
+        for change in changes:
+            assert backend.write("a", **change) == metadata_of(backend, "a").revision
+
+    @promise("write.if-revision", needs=_WRITE)
+    def test_write_if_revision(self, backend: Backend) -> None:
+        """`write` is `ConflictError`, and nothing is changed, where the revision is not `if_revision`; 0: it must not
+        exist.
+
+        If this fails: compare within the lock or transaction that writes.
+        """
+        first = backend.write("a", append=[say("0")], if_revision=0)
+        second = backend.write("a", append=[say("1")], if_revision=first)
+        assert second > first
+        fill(backend, "a", "2")
+        before = backend.load("a"), metadata_of(backend, "a")
+        for stale in (0, first, second, second + 1_000_000):
+            with refuses(ConflictError):
+                backend.write("a", drop_last=1, append=[say("3")], attributes={"x": 1}, if_revision=stale)
+        with refuses(ConflictError):
+            backend.write("new", append=[say("3")], if_revision=1)
+        assert (backend.load("a"), metadata_of(backend, "a")) == before
+        assert self.settled(backend.list_sessions) == ["a"]
+
+    @promise("write.if-turn", needs=(*_WRITE, "set_session_state"))
+    def test_write_if_turn(self, backend: Backend) -> None:
+        """`write` is `ConflictError`, and nothing is changed, where the running turn is not `if_turn`.
+
+        If this fails: a turn that was taken over, or has ended, must not write; a turn id kept by another state is
+        none.
+        """
+        backend.set_session_state("a", "running", "t")
+        backend.write("a", append=[say("0")], if_turn="t")
+        changes: list[Callable[[], Any]] = [
+            lambda: backend.set_session_state("a", "running", "other"),
+            lambda: backend.set_session_state("a", "idle", "t"),
+            lambda: backend.set_session_state("a", "idle"),
+            lambda: backend.set_session_state("a", "running"),
+        ]
+        for change in changes:
+            change()
+            before = backend.load("a"), metadata_of(backend, "a")
+            with refuses(ConflictError):
+                backend.write("a", drop_last=1, append=[say("1")], attributes={"x": 1}, if_turn="t")
+            assert (backend.load("a"), metadata_of(backend, "a")) == before
+        with refuses(ConflictError):
+            backend.write("new", append=[say("1")], if_turn="t")
+        assert self.settled(backend.list_sessions) == ["a"]
+
+    @promise("write.shares-nothing", needs=_WRITE)
+    def test_write_shares_nothing(self, backend: Backend) -> None:
+        """Changing what was given to `write` changes nothing stored.
+
+        If this fails: keep the encoded messages and attributes.
+        """
+        message = say("0", extra={"x": [1]})
+        attributes: dict[str, Any] = {"y": [1]}
+        messages = [message]
+        backend.write("a", append=messages, attributes=attributes)
+        message.extra["x"].append(2)
+        attributes["y"].append(2)
+        messages.append(say("1"))
+        assert backend.load("a") == [say("0", extra={"x": [1]})]
+        if self.is_native(backend, "get_session_metadata"):
+            assert metadata_of(backend, "a").attributes == {"y": [1]}
+
+    @promise(
+        "revision.counts-changes",
+        needs=("SupportsWrite", "set_session_state", "set_session_context"),
+        native=("get_session_metadata",),
+    )
+    def test_revision_counts_changes(self, backend: Backend) -> None:
+        """The revision rises with every change of a session's messages, attributes and state.
+
+        If this fails: every method that changes them raises it.
+        """
+        changes: list[Callable[[], Any]] = [
+            lambda: backend.append("a", say()),
+            lambda: backend.update_last("a", say("new")),
+            lambda: backend.remove_last("a"),
+            lambda: fill(backend, "a", "1", "2"),
+            lambda: backend.clear_messages("a"),
+            lambda: backend.set_session_state("a", "running", "t"),
+            lambda: backend.set_session_state("a", "running", "u"),
+            lambda: backend.set_session_state("a", "idle"),
+            lambda: backend.set_session_context("a", SessionContext(attributes={"x": 1})),
+            lambda: backend.set_session_context("a", SessionContext(attributes={"x": None})),
+            lambda: backend.write("a", append=[say()], attributes={"y": 1}),
+            lambda: backend.write("a", attributes={"y": 2}),
+        ]
+        fill(backend, "a", "0")
+        revision = _revision(backend)
+        for i, change in enumerate(changes):
+            change()
+            before, revision = revision, _revision(backend)
+            assert revision > before, f"change {i} did not raise the revision"
+
+    @promise("revision.not-heartbeats", needs=("SupportsWrite", "set_session_state"), native=("get_session_metadata",))
+    def test_heartbeats_raise_no_revision(self, backend: Backend) -> None:
+        """Heartbeats and reading leave the revision as it is.
+
+        If this fails: a heartbeat in the middle of a turn must not make its next `write` a conflict.
+        """
+        fill(backend, "a", "0")
+        backend.set_session_state("a", "running", "t")
+        revision = _revision(backend)
+        backend.set_session_state("a", "running", "t")
+        backend.load("a")
+        backend.compact("a")
+        assert _revision(backend) == revision
+
+    @promise("revision.never-repeats", needs=("SupportsWrite",), native=("delete_session",))
+    def test_revisions_never_repeat(self, backend: Backend) -> None:
+        """A revision never repeats, not even after deletion and creation anew.
+
+        If this fails: begin above the highest revision of any session deleted, and keep that number.
+        """
+        seen: set[int] = set()
+        for round_ in range(4):
+            for _ in range(round_ + 1):
+                revision = backend.write("a", append=[say()])
+                assert revision not in seen
+                seen.add(revision)
+            backend.write("b", append=[say()])
+            backend.delete_session("a")
+            if round_ % 2:
+                backend.delete_session("b")
+        with refuses(ConflictError):
+            backend.write("a", append=[say()], if_revision=max(seen))
+
+    @promise("extend.all-or-none")
+    def test_extend(self, backend: Backend) -> None:
+        """`extend` writes all messages or none, through `write`; without it, it is `UnsupportedOperationError`, unless
+        `atomic=False`.
+
+        If this fails: `write` must be atomic; or the backend claims a protocol that it does not offer.
+        """
+        batch = [say("0"), say("1")]
+        bad = [say("2"), REFUSED_MESSAGES["NaN"]()]
+        if self.offers(backend, "SupportsWrite"):
+            extend(backend, "a", batch)
+        else:
+            with refuses(UnsupportedOperationError):
+                extend(backend, "a", batch)
+            assert self.settled(backend.list_sessions) == []
+            extend(backend, "a", batch, atomic=False)
+        for atomic in {self.offers(backend, "SupportsWrite"), False}:
+            with refuses(InvalidMessageError):
+                extend(backend, "a", bad, atomic=atomic)
+        assert texts(backend.load("a")) == ["0", "1"]
+
+
+def _revision(backend: Backend) -> int:
+    revision = metadata_of(backend, "a").revision
+    assert revision is not None
+    return revision
