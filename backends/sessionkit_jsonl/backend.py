@@ -1,0 +1,324 @@
+"""The backend: what the contract asks, in terms of views and logs of sessions' files."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, suppress
+from typing import Literal, cast
+
+from msgspec import UNSET
+
+from sessionkit.clock import now, optional_datetime
+from sessionkit.codec import MAX_MESSAGE_BYTES, encode_message
+from sessionkit.errors import BackendClosedError, BackendUnavailableError, ConflictError, CorruptSessionError
+from sessionkit.forks import survive_forks
+from sessionkit.keys import check_count, check_not_negative, check_session_key
+from sessionkit.messages import JSON, ChatMessage, TimestampedMessage
+from sessionkit.models import RUNNING, SessionMetadata, SessionQuery, by_activity
+from sessionkit.record import (
+    SessionRecord,
+    check_attributes,
+    check_drop,
+    check_fences,
+    check_metadata,
+    longest_stuck_first,
+    newest_turn_first,
+    restored_times,
+    sets_attributes,
+)
+from sessionkit.record_backend import RecordBackend, T
+from sessionkit_jsonl import files
+from sessionkit_jsonl.compaction import known_time
+from sessionkit_jsonl.floor import RevisionFloor
+from sessionkit_jsonl.folder import Folder
+from sessionkit_jsonl.log import SessionLog
+from sessionkit_jsonl.slots import Locked, Slots
+
+
+class JSONLBackend(RecordBackend):
+    """Sessions in a folder, one append-only JSONL file each; `sessionkit_jsonl.lines` documents the format.
+
+    Safe to use from any thread and any number of processes of one machine, before and after a fork. What was
+    acknowledged survives the death of the process.
+
+    Args:
+        folder: where the files are; created, for its owner alone, where it is missing.
+        lock_timeout: how many seconds to wait for another writer.
+        max_message_bytes: how many bytes of JSON a message may take.
+        fsync: whether what was acknowledged survives a power cut too; each write then waits for the disk.
+        mode: ``"ro"`` never writes and creates nothing; every writing call is `BackendUnavailableError`.
+
+    Raises:
+        BackendUnavailableError: the folder can't be created, or with ``"ro"`` is not there.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        lock_timeout: float = 10.0,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+        fsync: bool = False,
+        mode: Literal["rw", "ro"] = "rw",
+    ) -> None:
+        check_not_negative(lock_timeout, "lock_timeout")
+        self._folder = Folder(folder, timeout=lock_timeout)
+        self._floor = RevisionFloor(self._folder.path, timeout=lock_timeout, sync=fsync)
+        self._slots = Slots(timeout=lock_timeout)
+        self._lock_timeout = lock_timeout
+        check_not_negative(max_message_bytes, "max_message_bytes")
+        self._max_message_bytes = max_message_bytes
+        self._fsync = fsync
+        self._writable = mode == "rw"
+        self._closed = False
+        if self._writable:
+            files.make_folder(self._folder.path)
+        else:
+            files.check_folder(self._folder.path)
+        survive_forks(self)
+
+    def load(self, session_key: str, /) -> list[ChatMessage]:
+        """As the contract says; a line that can't be read is left out, with a `CorruptRecordWarning`.
+
+        Raises:
+            CorruptSessionError: nothing in the session's file can be read, or it holds another session.
+        """
+        self._check(session_key)
+        with self._folder.view(session_key) as view:
+            return [message for _, message in view.messages()] if view else []
+
+    def append(self, session_key: str, message: ChatMessage, /) -> None:
+        check_session_key(session_key)
+        raw = self._encoded(message)
+        with self._created(session_key) as log:
+            record = log.begin(self._floor)
+            record.changed()
+            record.count(1, message.is_turn, message.tool_call_count)
+            log.commit(record, (raw,))
+
+    def remove_last(self, session_key: str, /) -> bool:
+        check_session_key(session_key)
+        with self._locked(session_key) as log:
+            if log is None or (record := log.look()) is None or not record.message_count:
+                return False
+            log.pop(record)
+            record.changed()
+            log.commit(record)
+            return True
+
+    def list_sessions(self) -> list[str]:
+        self._check_open()
+        found = sorted((-record.last_activity, view.key) for view, record in self._folder.views())
+        return [key for _, key in found]
+
+    def load_with_timestamps(self, session_key: str, /, *, last: int | None = None) -> list[TimestampedMessage]:
+        self._check(session_key)
+        if last is not None:
+            check_count(last, "last")
+        with self._folder.view(session_key) as view:
+            if view is None:
+                return []
+            return [
+                TimestampedMessage(message, optional_datetime(known_time(message, entry.created_at)))
+                for entry, message in (view.messages() if last is None else view.newest_messages(last))
+            ]
+
+    def update_last(self, session_key: str, message: ChatMessage, /) -> bool:
+        check_session_key(session_key)
+        raw = self._encoded(message)
+        with self._locked(session_key) as log:
+            if log is None or (record := log.look()) is None or not record.message_count:
+                return False
+            created_at = log.pop(record)
+            moment = record.changed()
+            record.count(1, message.is_turn, message.tool_call_count)
+            log.commit(record, (raw,), created_at=UNSET if created_at == moment else created_at)
+            return True
+
+    def list_sessions_with_metadata(self) -> list[SessionMetadata]:
+        return self._listed(lambda _: True, by_activity)
+
+    def compact(self, session_key: str, /) -> None:
+        """As the contract says; what can't be read goes to a file beside, whose name ends in ``.corrupt``."""
+        check_session_key(session_key)
+        with self._locked(session_key) as log:
+            if log is not None and (record := log.look()) is not None:
+                log.compact(record)
+
+    def cleanup_stale(self, ttl_hours: float, /) -> int:
+        self._check_open()
+        check_not_negative(ttl_hours, "ttl_hours")
+        oldest = now() - ttl_hours * 3_600_000_000
+        stale = [view.key for view, record in self._folder.views() if record.last_activity < oldest]
+        return sum(self._delete_if_stale(key, oldest) for key in stale)
+
+    def search(self, query: SessionQuery, /) -> list[SessionMetadata]:
+        self._check_open()
+        found: list[SessionMetadata] = []
+        for view, record in self._folder.views():
+            metadata = record.metadata(view.key)
+            if query.admits(metadata) and (not query.terms or query.matches(metadata, view.texts(query.terms))):
+                found.append(metadata)
+        return query.page(sorted(found, key=by_activity))
+
+    def clear_messages(self, session_key: str, /) -> int:
+        check_session_key(session_key)
+        with self._locked(session_key) as log:
+            if log is None or (record := log.look()) is None or not record.message_count:
+                return 0
+            removed = record.message_count
+            log.pop_all(record)
+            record.changed()
+            log.commit(record)
+            return removed
+
+    def delete_session(self, session_key: str, /) -> bool:
+        """As the contract says; a file that can't be read is a session too, and goes."""
+        check_session_key(session_key)
+        with self._locked(session_key) as log:
+            if log is None:
+                return False
+            try:
+                existed = log.look() is not None
+            except CorruptSessionError:
+                existed = True
+            log.delete(self._floor)
+            return existed
+
+    def list_running_sessions(self) -> list[SessionMetadata]:
+        return self._listed(lambda record: record.state == RUNNING, newest_turn_first)
+
+    def list_stuck_sessions(self, threshold_secs: float, /) -> list[SessionMetadata]:
+        self._check_open()
+        check_not_negative(threshold_secs, "threshold_secs")
+        oldest = now() - threshold_secs * 1_000_000
+        return self._listed(
+            lambda record: record.state == RUNNING and (record.heartbeat_at or 0) < oldest,
+            longest_stuck_first,
+        )
+
+    def write(
+        self,
+        session_key: str,
+        /,
+        *,
+        drop_last: int = 0,
+        append: Iterable[ChatMessage] = (),
+        attributes: Mapping[str, JSON] = {},
+        if_revision: int | None = None,
+        if_turn: str | None = None,
+    ) -> int:
+        """`sessionkit.SupportsWrite.write`."""
+        check_session_key(session_key)
+        check_count(drop_last, "drop_last")
+        check_attributes(attributes)
+        messages = list(append)
+        added = [self._encoded(message) for message in messages]
+        with self._locked(session_key, create=bool(added) or sets_attributes(attributes)) as log:
+            found = log.look() if log else None
+            check_fences(session_key, found, if_revision=if_revision, if_turn=if_turn)
+            check_drop(session_key, found, drop_last)
+            if log is None or (found is None and not added and not sets_attributes(attributes)):
+                return 0
+            record = log.begin(self._floor)
+            for _ in range(drop_last):
+                log.pop(record)
+            if drop_last or added:
+                record.changed()
+            for message in messages:
+                record.count(1, message.is_turn, message.tool_call_count)
+            merged = record.merge(attributes)
+            if drop_last or added or merged:
+                log.commit(record, added, snapshot=merged)
+            return record.revision
+
+    def restore(self, session_key: str, messages: Iterable[TimestampedMessage], metadata: SessionMetadata, /) -> None:
+        """`sessionkit.SupportsRestore.restore`."""
+        check_session_key(session_key)
+        kept, times = restored_times(messages)
+        encoded = [self._encoded(message) for message in kept]
+        check_metadata(metadata)
+        with self._created(session_key) as log:
+            if log.look():
+                msg = f"{session_key!r} exists; delete it first"
+                raise ConflictError(msg)
+            record = SessionRecord.restored(metadata, times, log.highest_deleted(self._floor))
+            log.restore(record, zip(encoded, kept, times, strict=True))
+
+    def close(self) -> None:
+        """Give back every file. Idempotent."""
+        self._closed = True
+        self._slots.close()
+
+    def __repr__(self) -> str:
+        return f"JSONLBackend({self._folder.path!r})"
+
+    def _check(self, session_key: str) -> None:
+        check_session_key(session_key)
+        self._check_open()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            msg = f"this {self!r} is closed"
+            raise BackendClosedError(msg)
+
+    def _encoded(self, message: ChatMessage) -> bytes:
+        return encode_message(message, max_bytes=self._max_message_bytes)
+
+    def _look(self, session_key: str, look: Callable[[SessionRecord], T], /) -> T | None:
+        self._check_open()
+        with self._folder.view(session_key) as view:
+            return look(view.record) if view and view.record else None
+
+    def _edit(self, session_key: str, change: Callable[[SessionRecord], T], /, *, create: bool) -> T | None:
+        with self._locked(session_key, create=create) as log:
+            return log.edit(self._floor, change) if log is not None and (create or log.look()) else None
+
+    def _listed(
+        self, chosen: Callable[[SessionRecord], bool], order: Callable[[SessionMetadata], tuple[float, str]]
+    ) -> list[SessionMetadata]:
+        self._check_open()
+        return sorted(
+            (record.metadata(view.key) for view, record in self._folder.views() if chosen(record)),
+            key=order,
+        )
+
+    def _locked(self, session_key: str, *, create: bool = False) -> Locked:
+        """The session's file, to be locked for writing; None where there is none and none is to be created."""
+        self._check_open()
+        path = self._folder.file(session_key)
+        if not self._writable:
+            msg = f"{path} is not written: the store was opened with mode=ro"
+            raise BackendUnavailableError(msg)
+
+        def open_log() -> SessionLog | None:
+            self._check_open()  # again, now that nobody can close it before this call is through
+            try:
+                return SessionLog(path, session_key, files.CREATE if create else files.CHANGE, sync=self._fsync)
+            except FileNotFoundError:
+                if create:
+                    raise  # the folder is gone
+                return None
+
+        return self._slots.locked(session_key, path, open_log)
+
+    def _created(self, session_key: str) -> AbstractContextManager[SessionLog]:
+        """The session's file, to be locked for writing; created where there is none."""
+        return cast("AbstractContextManager[SessionLog]", self._locked(session_key, create=True))
+
+    def _delete_if_stale(self, session_key: str, oldest: float) -> bool:
+        """Delete the session, unless it has been active since, or damaged: then nobody knows."""
+        with self._locked(session_key) as log, suppress(CorruptSessionError):
+            if log is None or (record := log.look()) is None or record.last_activity >= oldest:
+                return False
+            log.delete(self._floor)
+            return True
+        return False
+
+    def _before_fork(self) -> None:
+        self._slots.hold()
+
+    def _after_fork_in_parent(self) -> None:
+        self._slots.resume()
+
+    def _after_fork_in_child(self) -> None:
+        self._slots = Slots(timeout=self._lock_timeout)  # the old ones' files close with them, which unlocks nothing

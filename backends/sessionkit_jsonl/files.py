@@ -1,0 +1,161 @@
+"""The file system, as far as this backend needs it; its errors become ours here and nowhere else."""
+
+import errno
+import os
+import stat
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sessionkit.errors import CorruptSessionError, Outcome
+from sessionkit.os_errors import unavailable
+
+OWNER_ONLY = 0o600
+FOLDER_OWNER_ONLY = 0o700
+
+# A symbolic link in the place of a session is refused, and opening a pipe there doesn't block.
+_GUARDS = os.O_NOFOLLOW | os.O_NONBLOCK
+
+READ = os.O_RDONLY | _GUARDS
+CHANGE = os.O_RDWR | os.O_APPEND | _GUARDS
+CREATE = CHANGE | os.O_CREAT
+CREATE_IN_PLACE = os.O_RDWR | os.O_CREAT | _GUARDS
+_FRESH = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _GUARDS
+
+# What opening gives for a symbolic link, a folder and a socket.
+_IRREGULAR = {errno.ELOOP, errno.EISDIR, errno.ENXIO}
+
+
+@contextmanager
+def os_errors(path: str, outcome: Outcome = "not_applied") -> Generator[None]:
+    """Turn any `OSError` of the block into `BackendUnavailableError`."""
+    try:
+        yield
+    except OSError as error:
+        raise unavailable(error, path, outcome) from error
+
+
+def make_folder(path: str) -> None:
+    """Create the folder for its owner alone, and whatever leads to it; one that is there stays as it is."""
+    with os_errors(path):
+        Path(path).mkdir(FOLDER_OWNER_ONLY, parents=True, exist_ok=True)
+
+
+def check_folder(path: str) -> None:
+    """Accept a folder that is there."""
+    with os_errors(path):
+        if not stat.S_ISDIR(Path(path).stat().st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+
+
+def open_session(path: str, flags: int) -> int:
+    """Open a regular file; its creator alone may read it.
+
+    Raises:
+        FileNotFoundError: there is none.
+        CorruptSessionError: something else stands in its place.
+    """
+    msg = f"{path} is no regular file, so no session can be kept there; move it away"
+    try:
+        descriptor = os.open(path, flags, OWNER_ONLY)
+    except OSError as error:
+        if error.errno in _IRREGULAR:
+            raise CorruptSessionError(msg, where=path) from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise CorruptSessionError(msg, where=path)
+    return descriptor
+
+
+def read(descriptor: int, start: int, end: int) -> bytes:
+    """The bytes from `start` up to `end`; fewer only where the file ends before."""
+    data = os.pread(descriptor, end - start, start)
+    if len(data) == end - start:
+        return data
+    parts = [data]
+    while data and (start := start + len(data)) < end:
+        data = os.pread(descriptor, end - start, start)
+        parts.append(data)
+    return b"".join(parts)
+
+
+def append(descriptor: int, path: str, data: bytes, *, size: int, sync: bool) -> None:
+    """Add to the end of a locked file of that size: all of it, or, where the disk is full, nothing."""
+    try:
+        _write(descriptor, data)
+    except OSError as error:
+        try:
+            os.ftruncate(descriptor, size)
+        except OSError:
+            raise unavailable(error, path, "unknown") from error
+        raise unavailable(error, path) from error
+    if sync:
+        with os_errors(path, "unknown"):
+            os.fsync(descriptor)
+
+
+def replace(path: str, data: bytes, *, sync: bool) -> None:
+    """Put another content in the place of a file that is locked by the caller; readers see the old or the new."""
+    beside = f"{path}.tmp"
+    with os_errors(beside):
+        remove(beside)  # what a crash left; only who holds the lock writes here
+        descriptor = os.open(beside, _FRESH, OWNER_ONLY)
+        try:
+            _write(descriptor, data)
+            if sync:
+                os.fsync(descriptor)
+        except OSError:
+            remove(beside)
+            raise
+        finally:
+            os.close(descriptor)
+        Path(beside).replace(path)
+    if sync:
+        sync_folder(path)
+
+
+def set_aside(path: str, data: bytes, *, sync: bool) -> None:
+    """Add to what was set aside of a session; it is kept until the session is deleted."""
+    beside = corrupt_path(path)
+    with os_errors(beside):
+        descriptor = open_session(beside, CREATE)
+        try:
+            append(descriptor, beside, data, size=os.fstat(descriptor).st_size, sync=sync)
+        finally:
+            os.close(descriptor)
+
+
+def corrupt_path(path: str) -> str:
+    """The file beside a session's where what could not be read is set aside."""
+    return f"{path}.corrupt"
+
+
+def remove(path: str) -> None:
+    """Remove the file, if there is one."""
+    with suppress(FileNotFoundError):
+        Path(path).unlink()
+
+
+def remove_session(path: str, *, sync: bool) -> None:
+    """Remove a session's file, after all that stands beside it."""
+    for name in (f"{path}.tmp", corrupt_path(path), path):
+        remove(name)
+    if sync:
+        sync_folder(path)
+
+
+def sync_folder(path: str) -> None:
+    """Make a name in a folder survive a power cut."""
+    with os_errors(path, "unknown"):
+        descriptor = os.open(Path(path).parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    written = os.write(descriptor, data)
+    while written < len(data):  # the disk is full, and the next one says so; or it is more than one call takes
+        written += os.write(descriptor, memoryview(data)[written:])

@@ -1,0 +1,67 @@
+"""The highest revision that any deleted session of a folder had, so that no revision repeats in a session created anew.
+
+It is raised before a session's file is removed, and read after a session's file was created and locked. Whoever creates
+a session again can only do so after the removal, and so starts above.
+
+A number that no counting reaches is damage, and counts for nothing: one such file must not have every other session
+start where its revisions can't be written any more.
+"""
+
+import os
+
+from sessionkit.errors import CorruptSessionError
+from sessionkit.locks import acquire
+from sessionkit_jsonl import files
+
+NAME = ".revisions"
+_WIDTH = 20  # fixed, so that one small write in place replaces the number as a whole
+_LARGEST = 2**62 + 2**61  # what is restored begins below 2**62; and from here there is room to count on to 2**63
+
+
+class RevisionFloor:
+    """A number in a file of its own, which only grows."""
+
+    def __init__(self, folder: str, *, timeout: float, sync: bool) -> None:
+        self._path = f"{folder}/{NAME}"
+        self._timeout = timeout
+        self._sync = sync
+
+    def read(self, since: float | None = None) -> int:
+        """The number; 0 where nothing was ever deleted. Waiting for its lock began at `since`, or begins now."""
+        try:
+            descriptor = files.open_session(self._path, files.READ)
+        except FileNotFoundError:
+            return 0
+        try:
+            acquire(descriptor, shared=True, timeout=self._timeout, since=since, path=self._path)
+            return self._number(descriptor)
+        finally:
+            os.close(descriptor)  # which lets go of the lock
+
+    def raise_to(self, revision: int, since: float | None = None) -> None:
+        """Make it at least that number, so that every session that is created later starts above it."""
+        if not is_believable(revision):
+            return
+        descriptor = files.open_session(self._path, files.CREATE_IN_PLACE)
+        try:
+            acquire(descriptor, timeout=self._timeout, since=since, path=self._path)
+            if self._number(descriptor) < revision:
+                os.pwrite(descriptor, b"%0*d\n" % (_WIDTH, revision), 0)
+                if self._sync:
+                    os.fsync(descriptor)
+                    files.sync_folder(self._path)
+        finally:
+            os.close(descriptor)
+
+    def _number(self, descriptor: int) -> int:
+        text = os.pread(descriptor, 2 * _WIDTH, 0).partition(b"\n")[0].strip()
+        if text and not text.isdigit():
+            msg = f"{self._path} should hold one number, the highest revision of any deleted session; write one there"
+            raise CorruptSessionError(msg, where=self._path)
+        number = int(text or b"0")
+        return number if is_believable(number) else 0
+
+
+def is_believable(revision: int) -> bool:
+    """Whether a session can have got there."""
+    return revision <= _LARGEST

@@ -1,0 +1,59 @@
+"""All sessions of a folder, for reading."""
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from sessionkit.errors import CorruptRecordWarning, CorruptSessionError
+from sessionkit.record import SessionRecord
+from sessionkit.warn import warn_caller
+from sessionkit_jsonl import files, names
+from sessionkit_jsonl.view import SessionView, open_view
+
+
+class Folder:
+    """Where the files are.
+
+    Attributes:
+        path: absolute, so that it stays the same wherever the process goes.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, timeout: float) -> None:
+        self.path = str(Path(path).absolute())
+        self._timeout = timeout
+
+    def file(self, session_key: str) -> str:
+        """The path of the session's file."""
+        return f"{self.path}/{names.file_name(session_key)}"
+
+    def view(self, session_key: str) -> AbstractContextManager[SessionView | None]:
+        """The session's file, opened; None where there is none."""
+        return open_view(self.file(session_key), session_key, timeout=self._timeout)
+
+    def views(self) -> Iterator[tuple[SessionView, SessionRecord]]:
+        """Each session, open for as long as the loop is at it, and its record.
+
+        A file that holds no session, or a damaged one, is left out with a warning.
+        """
+        with files.os_errors(self.path), os.scandir(self.path) as entries:
+            found = [entry.name for entry in entries if entry.name.endswith(names.SUFFIX)]
+        for name in found:
+            try:
+                yield from self._view_by_name(name)
+            except CorruptSessionError as error:
+                warn_caller(f"left out: {error}", CorruptRecordWarning)
+
+    def _view_by_name(self, name: str) -> Iterator[tuple[SessionView, SessionRecord]]:
+        path = f"{self.path}/{name}"
+        try:
+            key = names.session_key(name)
+        except ValueError as error:
+            raise CorruptSessionError(f"{path}: {error}", where=path) from None
+        with open_view(path, key, timeout=self._timeout) as view:
+            if view is None or view.record is None:
+                return
+            if key is None and (not view.key or names.file_name(view.key) != name):
+                msg = f"{path} does not hold the session that its name stands for"
+                raise CorruptSessionError(msg, session_key=view.key or None, where=path)
+            yield view, view.record

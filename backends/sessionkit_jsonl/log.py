@@ -1,0 +1,256 @@
+"""One session's file, open for writing: locked, looked at, changed by one record."""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from copy import copy
+
+from msgspec import UNSET, UnsetType
+
+from sessionkit.codec import decode_message
+from sessionkit.errors import BackendUnavailableError, CorruptSessionError, InvalidMessageError
+from sessionkit.locks import acquire, release
+from sessionkit.messages import ChatMessage
+from sessionkit.record import SessionRecord
+from sessionkit.record_backend import T
+from sessionkit_jsonl import files
+from sessionkit_jsonl.compaction import content, is_due, known_time, snapshot_of
+from sessionkit_jsonl.floor import RevisionFloor, is_believable
+from sessionkit_jsonl.lines import LARGEST, Mark, header_line, parse, record_line
+from sessionkit_jsonl.reading import Entry, newest_first, scan
+from sessionkit_jsonl.view import SessionView, decoded
+from sessionkit_jsonl.window import BrokenChainError, Window
+
+_REVISION = re.compile(rb'"rev":\s*(\d{1,19})\b')
+
+
+class SessionLog:
+    """The descriptor of a session's file, and how things stand at its end for as long as nobody else writes.
+
+    Everything but `lock` and `close` needs the lock. Not for two threads at once. What puts another file in the place
+    of this one, or none, closes this one.
+
+    Attributes:
+        key: the session key.
+        record: what is known of the session, to be changed by its own methods before `commit`; None where there is
+            no session.
+    """
+
+    _descriptor = -1  # until it is open, for `__del__`
+
+    def __init__(self, path: str, key: str, flags: int, *, sync: bool) -> None:
+        self.key = key
+        self.record: SessionRecord | None = None
+        self._path = path
+        self._sync = sync
+        self._descriptor = files.open_session(path, flags)
+        status = os.fstat(self._descriptor)
+        self._inode = (status.st_ino, status.st_dev)
+        self._size = 0
+        self._size_looked_at = -1
+        self._newest: int | None = None
+        self._snapshot_at: int | None = None
+        self._dead = 0
+        self._prefix = b""
+        self._torn = False
+        self._since = 0.0
+
+    def close(self) -> None:
+        """Give back the descriptor, and the lock with it. Idempotent."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def lock(self, timeout: float, since: float) -> bool:
+        """Take the lock; False where the file is not the one at its path any more, so that it must be opened anew.
+
+        Waiting, for this lock and any other until the next call, ends `timeout` seconds after `since`.
+        """
+        if self._descriptor < 0:
+            return False
+        self._since = since
+        acquire(self._descriptor, timeout=timeout, since=since, path=self._path)
+        try:
+            status = os.lstat(self._path)
+        except FileNotFoundError:
+            return False
+        self._size = status.st_size
+        return (status.st_ino, status.st_dev) == self._inode
+
+    def finish(self) -> None:
+        """Let go of the lock, unless it went with the file; undo the creation of a file that nothing came of."""
+        if self._descriptor < 0:
+            return
+        if self._size == 0:
+            files.remove(self._path)
+            self.close()
+        else:
+            release(self._descriptor)
+
+    def look(self) -> SessionRecord | None:
+        """How things stand, read anew only where somebody else has written since.
+
+        Raises:
+            CorruptSessionError: nothing in the file can be read, or it is another session's.
+        """
+        if self._size != self._size_looked_at:
+            self.record = None
+            window = Window(self._descriptor, self._size)
+            view = SessionView(self._path, self.key, self._descriptor, window)
+            self.record = view.record
+            self._newest, self._snapshot_at = view.standing.newest, view.standing.snapshot_at
+            self._dead = min(view.standing.dead, self._size)
+            self._prefix = b"" if window.is_terminated else b"\n"
+            self._torn = bool(self._prefix) and parse(next(window.lines_backward())[1]) is None
+            self._size_looked_at = self._size
+        return self.record
+
+    def highest_deleted(self, floor: RevisionFloor) -> int:
+        """What a new session's revisions have to be above; waits no longer than the call that has the lock may."""
+        return floor.read(self._since)
+
+    def begin(self, floor: RevisionFloor) -> SessionRecord:
+        """The session's record: a new one where there is none, above the revisions of all that were deleted."""
+        record = self.look()
+        if record is None:
+            record = self.record = SessionRecord.new(self.highest_deleted(floor))
+            self._snapshot_at = None
+        elif self._snapshot_at is None:
+            record.revision = max(record.revision, self.highest_deleted(floor))
+        return record
+
+    def edit(self, floor: RevisionFloor, change: Callable[[SessionRecord], T]) -> T:
+        """Change what is known of the session besides its messages, and write that down if anything is different."""
+        is_new = self.look() is None
+        record = self.begin(floor)
+        before = copy(record)
+        result = change(record)
+        if is_new or record != before:
+            self.commit(record, snapshot=True)
+        return result
+
+    def pop(self, record: SessionRecord) -> int | None:
+        """Take the newest message away, with the next `commit`; returns when it was stored, if that is known."""
+        entry, message = self._newest_message(record.message_count)
+        record.message_count = entry.ordinal
+        record.count(0, -message.is_turn, -message.tool_call_count)
+        self._newest = entry.previous
+        self._dead += entry.size
+        return known_time(message, entry.created_at)
+
+    def pop_all(self, record: SessionRecord) -> None:
+        """Take all messages away, with the next `commit`."""
+        record.clear_counts()
+        self._newest = None
+        self._dead = self._size
+
+    def commit(
+        self,
+        record: SessionRecord,
+        messages: Sequence[bytes] = (),
+        *,
+        snapshot: bool = False,
+        created_at: int | UnsetType | None = UNSET,
+    ) -> None:
+        """Write down the record as it is now, and these messages, which it counts already.
+
+        All in one line, so that it is all there or not at all; with a new snapshot if asked for.
+
+        Raises:
+            BackendUnavailableError: it could not be written; close this object, whose record is ahead of the file.
+            CorruptSessionError: damage has the counts run beyond what can be written; likewise.
+        """
+        self._check_counts(record.revision, record.message_count, record.turn_count, record.tool_call_count)
+        prefix = self._prefix
+        if self._snapshot_at is None:
+            self._snapshot_at = self._size + len(prefix)
+            prefix += header_line(snapshot_of(self.key, record))
+            snapshot = False
+        at = self._size + len(prefix)
+        if snapshot:
+            self._snapshot_at = at
+        mark = Mark(
+            record.revision,
+            record.last_activity,
+            record.message_count,
+            max(0, record.turn_count),
+            max(0, record.tool_call_count),
+            self._newest,
+            self._snapshot_at,
+            created_at,
+            self._dead,
+            self._torn,
+        )
+        line = record_line(mark, messages, snapshot_of(self.key, record) if snapshot else None)
+        data = prefix + line if prefix else line
+        files.append(self._descriptor, self._path, data, size=self._size, sync=self._sync)
+        if self._sync and self._size == 0:
+            files.sync_folder(self._path)
+        self._size = self._size_looked_at = self._size + len(data)
+        self._prefix, self._torn = b"", False
+        if messages:
+            self._newest = at
+        else:
+            self._dead += len(line)
+        if is_due(self._dead, self._size):
+            with suppress(BackendUnavailableError):  # the record is written; space is gained another time
+                self.compact(record)
+
+    def compact(self, record: SessionRecord) -> None:
+        """Write the file anew, where that sets anything aside, gains space or mends the number of messages."""
+        self._check_counts(record.revision)
+        data = Window(self._descriptor, self._size).everything()
+        found = scan(data)
+        readable, bad = decoded(found.live)
+        aside = sorted(found.unreadable + found.torn + bad)
+        anew = content(
+            self.key,
+            record,
+            ((entry.raw, message, known_time(message, entry.created_at)) for entry, message in readable),
+        )
+        if not aside and len(anew) >= self._size and len(readable) == record.message_count:
+            return
+        if aside:
+            set_aside = b"".join(raw + b"\n" for _, raw in aside)
+            files.set_aside(self._path, set_aside, sync=self._sync)
+        files.replace(self._path, anew, sync=self._sync)
+        self.close()
+
+    def restore(self, record: SessionRecord, messages: Iterable[tuple[bytes, ChatMessage, int]]) -> None:
+        """Make the file that of a whole session."""
+        files.replace(self._path, content(self.key, record, messages), sync=self._sync)
+        self.close()
+
+    def delete(self, floor: RevisionFloor) -> None:
+        """Remove the file and what was set aside beside it; needs no `look`, so that a damaged file can go too."""
+        if self.record is None:
+            claimed = map(int, _REVISION.findall(Window(self._descriptor, self._size).everything()))
+            revision = max(filter(is_believable, claimed), default=0)
+        else:
+            revision = self.record.revision
+        if revision:
+            floor.raise_to(revision, self._since)
+        files.remove_session(self._path, sync=self._sync)
+        self.close()
+
+    def _check_counts(self, *counts: int) -> None:
+        """Refuse to write a mark that could not be read again; only a damaged one leads there."""
+        if max(counts) > LARGEST:
+            msg = f"{self._path} counts to {max(counts)}: its last lines are damaged; mend them, or try compact()"
+            raise CorruptSessionError(msg, session_key=self.key, where=self._path)
+
+    def _newest_message(self, count: int) -> tuple[Entry, ChatMessage]:
+        window = Window(self._descriptor, self._size)
+        try:
+            entry = next(newest_first(window, self._newest, count))
+            return entry, decode_message(entry.raw)
+        except (BrokenChainError, InvalidMessageError):
+            readable, _ = decoded(entry for entry in scan(window.everything()).live if entry.ordinal < count)
+        if not readable:
+            msg = f"none of the messages in {self._path} can be read; compact() sets them aside"
+            raise CorruptSessionError(msg, session_key=self.key, where=self._path)
+        return readable[-1]

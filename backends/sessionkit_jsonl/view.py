@@ -1,0 +1,152 @@
+"""One session's file, open for reading. Nothing here writes, nor waits but for a writer in the middle of a line."""
+
+import os
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+
+from sessionkit.codec import decode_message
+from sessionkit.errors import CorruptRecordWarning, CorruptSessionError, InvalidMessageError
+from sessionkit.locks import acquire, release
+from sessionkit.messages import ChatMessage
+from sessionkit.record import SessionRecord
+from sessionkit.warn import warn_caller
+from sessionkit_jsonl import files
+from sessionkit_jsonl.lines import UnknownVersionError
+from sessionkit_jsonl.reading import Entry, Scan, newest_first, scan, stand
+from sessionkit_jsonl.window import BrokenChainError, Window
+
+
+class SessionView:
+    """The session as it was at the moment of opening.
+
+    Attributes:
+        key: the session key; where it was not given, what the file says.
+        standing: how things stand at the end of the file.
+        record: the same by the rules of sessions; None where there is no session yet.
+    """
+
+    def __init__(self, path: str, key: str | None, descriptor: int, window: Window) -> None:
+        self._path = path
+        self.window = window
+        with self._explained(key):
+            try:
+                self.standing = stand(window)
+            except BrokenChainError:
+                self.standing = scan(window.everything()).standing
+        self.key = self._checked_key(key)
+        self.record: SessionRecord | None = None
+        if self.standing.exists:
+            self.record = self.standing.record(os.fstat(descriptor).st_mtime_ns // 1000)
+
+    def scan(self) -> Scan:
+        """All that the file holds."""
+        with self._explained(self.key):
+            return scan(self.window.everything())
+
+    def messages(self) -> list[tuple[Entry, ChatMessage]]:
+        """All messages, oldest first, with a warning for each line that can't be read."""
+        found = self.scan()
+        readable, bad = decoded(found.live)
+        for offset, _ in sorted(found.unreadable + bad):
+            self._warn(offset)
+        return readable
+
+    def newest_messages(self, count: int) -> list[tuple[Entry, ChatMessage]]:
+        """The newest messages, oldest first, at a cost of as many."""
+        entries = newest_first(self.window, self.standing.newest, self.standing.message_count)
+        try:
+            readable, bad = decoded(list(islice(entries, min(count, self.standing.message_count)))[::-1])
+            if not bad:
+                return readable
+        except BrokenChainError:
+            pass  # the whole file tells which line is damaged
+        return self.messages()[-count:]
+
+    def texts(self, terms: Iterable[str]) -> Iterator[str]:
+        """The searchable text of each message that may hold all of the terms."""
+        found = self.scan()
+        wanted = [term.encode() for term in terms]
+        candidates = [entry for entry in found.live if _may_hold(entry.raw, wanted)]
+        readable, bad = decoded(candidates)
+        for offset, _ in sorted(found.unreadable + bad):
+            self._warn(offset)
+        return (message.text for _, message in readable)
+
+    def _checked_key(self, key: str | None) -> str:
+        snapshot = self.standing.snapshot
+        if snapshot is not None and key is not None and snapshot.key != key:
+            msg = f"{self._path} holds the session {snapshot.key!r}, not {key!r}, as its name says: rename or remove it"
+            raise CorruptSessionError(msg, session_key=key, where=self._path)
+        if not self.standing.exists and self.standing.unreadable:
+            msg = f"{self._path} holds nothing that can be read; mend it, move it away, or delete the session"
+            raise CorruptSessionError(msg, session_key=key, where=self._path)
+        if key is not None:
+            return key
+        return "" if snapshot is None else snapshot.key
+
+    def _warn(self, offset: int) -> None:
+        msg = f"{self._path}: the line at byte {offset} can't be read and was left out; compact() sets it aside"
+        warn_caller(msg, CorruptRecordWarning)
+
+    @contextmanager
+    def _explained(self, key: str | None) -> Generator[None]:
+        try:
+            yield
+        except UnknownVersionError as error:
+            msg = f"{self._path}: {error}"
+            raise CorruptSessionError(msg, session_key=key, where=self._path) from None
+
+
+@contextmanager
+def open_view(path: str, key: str | None, *, timeout: float) -> Generator[SessionView | None]:
+    """The session in that file, opened; None where there is no file."""
+    with files.os_errors(path):
+        try:
+            descriptor = files.open_session(path, files.READ)
+        except FileNotFoundError:
+            yield None
+            return
+        try:
+            yield SessionView(path, key, descriptor, _settled(descriptor, path, timeout))
+        finally:
+            os.close(descriptor)
+
+
+def decoded(entries: Iterable[Entry]) -> tuple[list[tuple[Entry, ChatMessage]], list[tuple[int, bytes]]]:
+    """The messages that can be read, and the offsets and bytes of those that can't."""
+    readable: list[tuple[Entry, ChatMessage]] = []
+    bad: list[tuple[int, bytes]] = []
+    for entry in entries:
+        try:
+            readable.append((entry, decode_message(entry.raw)))
+        except InvalidMessageError:
+            bad.append((entry.at, entry.raw))
+    return readable, bad
+
+
+def _settled(descriptor: int, path: str, timeout: float) -> Window:
+    """The file at a moment when no record was half written.
+
+    A writer may be in the middle of one where the last line lacks its newline. Once its lock is free, a line that still
+    lacks it stays so.
+    """
+    window = Window(descriptor, os.fstat(descriptor).st_size)
+    if window.is_terminated:
+        return window
+    acquire(descriptor, shared=True, timeout=timeout, path=path)
+    try:
+        return Window(descriptor, os.fstat(descriptor).st_size)
+    finally:
+        release(descriptor)
+
+
+def _may_hold(raw: bytes, terms: list[bytes]) -> bool:
+    """A quick look that never says no wrongly.
+
+    In ASCII a term stands in the JSON as in the text but for its case, unless characters are written as escapes.
+    """
+    if not raw.isascii() or rb"\u" in raw:
+        return True
+    lower = raw.lower()
+    return all(term in lower for term in terms)
