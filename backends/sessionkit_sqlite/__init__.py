@@ -1,0 +1,11 @@
+"""Sessions in one SQLite file: any number of threads and processes, search, nothing to install.
+
+- `sessionkit_sqlite.schema`: what the file holds, and how it migrates.
+- `sessionkit_sqlite.store`: connections, locks, forks, and the mapping of SQLite's errors.
+- `sessionkit_sqlite.terms`: the full-text index, which is filled late.
+- `sessionkit_sqlite.backend`: the methods of the contract.
+"""
+
+from sessionkit_sqlite.backend import SQLiteBackend, open_url
+
+__all__ = ["SQLiteBackend", "open_url"]

@@ -1,0 +1,345 @@
+"""The methods of the contract, each a statement or a transaction on the layout of `sessionkit_sqlite.schema`."""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+
+from sessionkit.clock import now, to_datetime
+from sessionkit.codec import MAX_MESSAGE_BYTES, decode_message, encode_message
+from sessionkit.errors import BackendURLError, ConflictError, CorruptRecordWarning, InvalidMessageError
+from sessionkit.keys import check_count, check_not_negative, check_session_key
+from sessionkit.messages import JSON, ChatMessage, TimestampedMessage
+from sessionkit.models import RUNNING, SessionMetadata, SessionQuery
+from sessionkit.record import (
+    SessionRecord,
+    check_attributes,
+    check_drop,
+    check_fences,
+    check_metadata,
+    restored_times,
+    sets_attributes,
+)
+from sessionkit.record_backend import RecordBackend, T
+from sessionkit.registry import BackendURL
+from sessionkit.warn import warn_caller
+from sessionkit_sqlite import rows, terms
+from sessionkit_sqlite.rows import COLUMNS, NEWEST_FIRST, to_record, transaction
+from sessionkit_sqlite.schema import SPAN_BITS, give_back_space
+from sessionkit_sqlite.search import find_sessions
+from sessionkit_sqlite.store import Mode, Store, Synchronous
+
+_LARGEST = 2**62  # any limit beyond it is none
+
+# Not INSERT ... SELECT: beside a trigger, SQLite would put the row into a temporary table first. For an unknown session
+# the time is NULL, which the table refuses.
+_APPEND = """
+INSERT INTO messages (id, created_at, turns, tool_calls, message) VALUES (
+    (SELECT number << 32 | position + 1 FROM sessions WHERE key = ?),
+    (SELECT max(last_activity, ?) FROM sessions WHERE key = ?),
+    ?, ?, CAST(? AS TEXT)
+)
+"""
+
+_NEWEST = """
+(SELECT max(m.id) FROM sessions AS s JOIN messages AS m ON m.id BETWEEN s.number << 32 AND s.number << 32 | 0xFFFFFFFF
+ WHERE s.key = ?)
+"""
+
+# A message that waits to be indexed can be replaced without touching the index: the tail, almost always.
+_REPLACE_UNINDEXED = f"""
+UPDATE messages SET message = CAST(? AS TEXT), turns = ?, tool_calls = ?, replaced_at = ?
+WHERE id = {_NEWEST} AND id >= (SELECT since FROM pending WHERE number = id >> 32)
+"""
+
+_OF_SESSION = """
+FROM sessions AS s JOIN messages AS m ON m.id BETWEEN s.number << 32 AND s.number << 32 | 0xFFFFFFFF
+WHERE s.key = ? ORDER BY m.id
+"""
+_LOAD_MESSAGES = f"SELECT CAST(m.message AS BLOB) {_OF_SESSION}"
+_LOAD = f"SELECT CAST(m.message AS BLOB), m.created_at, m.id {_OF_SESSION}"
+
+
+class SQLiteBackend(RecordBackend):
+    """Sessions in one SQLite file, shared by any number of threads and processes of one machine.
+
+    Args:
+        path: the file; it and its folder are created, for their owner only, where they are missing.
+        mode: ``"rw"``, or ``"ro"`` to read a store where nothing may be written, whoever writes to it.
+        synchronous: ``"normal"``: what was acknowledged survives the death of the process; ``"full"``: and a power cut.
+        busy_timeout: seconds to wait for another thread or process.
+        max_message_bytes: how many bytes of JSON a message may take.
+
+    Raises:
+        BackendUnavailableError: the file can't be opened, locked or migrated, is no database, another program's, or a
+            newer sessionkit's.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        mode: Mode = "rw",
+        synchronous: Synchronous = "normal",
+        busy_timeout: float = 10.0,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+    ) -> None:
+        check_not_negative(busy_timeout, "busy_timeout")
+        check_not_negative(max_message_bytes, "max_message_bytes")
+        self._max_message_bytes = max_message_bytes
+        self._until_check = 1  # processes that live shorter than it takes to check would never index
+        self._store = Store(Path(path), mode=mode, synchronous=synchronous, busy_timeout=busy_timeout)
+
+    def load(self, session_key: str, /) -> list[ChatMessage]:
+        check_session_key(session_key)
+        try:
+            with self._store.reading as connection:
+                # One by one from a single column: all rows at once would be built first, for a fifth of the time.
+                return [decode_message(raw) for (raw,) in connection.execute(_LOAD_MESSAGES, (session_key,))]
+        except InvalidMessageError:
+            return [message for message, _ in self._loaded(session_key, None)]
+
+    def append(self, session_key: str, message: ChatMessage, /) -> None:
+        check_session_key(session_key)
+        raw = self._encoded(message)
+        values = (session_key, now(), session_key, message.is_turn, message.tool_call_count, raw)
+        with self._store.writing as connection:
+            try:
+                connection.execute(_APPEND, values)
+            except sqlite3.IntegrityError:
+                with transaction(connection):
+                    rows.create_row(connection, session_key)
+                    connection.execute(_APPEND, values)
+            self._index_now_and_then(connection, 1)
+
+    def remove_last(self, session_key: str, /) -> bool:
+        check_session_key(session_key)
+        with self._store.writing as connection, rows.changing(connection, session_key) as session:
+            if session is None or session.record.message_count == 0:
+                return False
+            rows.drop(connection, session, 1)
+            session.record.changed()
+            return True
+
+    def list_sessions(self) -> list[str]:
+        with self._store.reading as connection:
+            found = connection.execute(f"SELECT key FROM sessions {NEWEST_FIRST}").fetchall()
+        return [key for (key,) in found]
+
+    def load_with_timestamps(self, session_key: str, /, *, last: int | None = None) -> list[TimestampedMessage]:
+        if last is not None:
+            check_count(last, "last")
+        return [
+            TimestampedMessage(message, to_datetime(created_at))
+            for message, created_at in self._loaded(session_key, last)
+        ]
+
+    def update_last(self, session_key: str, message: ChatMessage, /) -> bool:
+        check_session_key(session_key)
+        raw = self._encoded(message)
+        values = (raw, message.is_turn, message.tool_call_count, now(), session_key)
+        with self._store.writing as connection:
+            if connection.execute(_REPLACE_UNINDEXED, values).rowcount:
+                return True
+            with transaction(connection):
+                (newest,) = connection.execute(f"SELECT {_NEWEST}", (session_key,)).fetchone()
+                if newest is None:
+                    return False
+                terms.forget_newest(connection, newest)
+                connection.execute(_REPLACE_UNINDEXED, values)
+                return True
+
+    def list_sessions_with_metadata(self) -> list[SessionMetadata]:
+        return self._listed(f"TRUE {NEWEST_FIRST}")
+
+    def compact(self, session_key: str, /) -> None:
+        check_session_key(session_key)
+        with self._store.writing as connection:
+            with rows.changing(connection, session_key) as session:
+                if session is not None:
+                    rows.set_corrupt_aside(connection, session)
+            while terms.index_batch(connection, at_least=1):
+                pass
+            give_back_space(connection)
+
+    def cleanup_stale(self, ttl_hours: float, /) -> int:
+        check_not_negative(ttl_hours, "ttl_hours")
+        oldest = _whole(now() - ttl_hours * 3_600_000_000)
+        deleted = 0
+        while True:  # some at a time, so that nobody waits for long
+            with self._store.writing as connection, transaction(connection):
+                stale = connection.execute(
+                    "SELECT key FROM sessions WHERE active_span <= ? AND last_activity < ? LIMIT 100",
+                    (oldest >> SPAN_BITS, oldest),
+                ).fetchall()
+                for (key,) in stale:
+                    rows.delete(connection, key)
+            deleted += len(stale)
+            if not stale:
+                return deleted
+
+    def search(self, query: SessionQuery, /) -> list[SessionMetadata]:
+        until = None if query.limit is None else min(query.offset + query.limit, _LARGEST)
+        with self._store.reading as connection, transaction(connection, "DEFERRED"):
+            return list(islice(find_sessions(connection, query), min(query.offset, _LARGEST), until))
+
+    def clear_messages(self, session_key: str, /) -> int:
+        check_session_key(session_key)
+        with self._store.writing as connection, rows.changing(connection, session_key) as session:
+            if session is None or session.record.message_count == 0:
+                return 0
+            removed = session.record.message_count
+            rows.remove(connection, *session.ids)
+            session.record.clear_counts()
+            session.record.changed()
+            return removed
+
+    def delete_session(self, session_key: str, /) -> bool:
+        check_session_key(session_key)
+        with self._store.writing as connection, transaction(connection):
+            return rows.delete(connection, session_key)
+
+    def list_running_sessions(self) -> list[SessionMetadata]:
+        return self._listed(f"state = '{RUNNING}' ORDER BY turn_started_at DESC, key")
+
+    def list_stuck_sessions(self, threshold_secs: float, /) -> list[SessionMetadata]:
+        check_not_negative(threshold_secs, "threshold_secs")
+        oldest = _whole(now() - threshold_secs * 1_000_000)
+        return self._listed(f"state = '{RUNNING}' AND heartbeat_at < ? ORDER BY heartbeat_at, key", oldest)
+
+    def write(
+        self,
+        session_key: str,
+        /,
+        *,
+        drop_last: int = 0,
+        append: Iterable[ChatMessage] = (),
+        attributes: Mapping[str, JSON] = {},
+        if_revision: int | None = None,
+        if_turn: str | None = None,
+    ) -> int:
+        """`sessionkit.SupportsWrite.write`."""
+        check_session_key(session_key)
+        check_count(drop_last, "drop_last")
+        check_attributes(attributes)
+        added = [(self._encoded(message), message) for message in append]
+        creates = bool(added) or sets_attributes(attributes)
+        with self._store.writing as connection:
+            with rows.changing(connection, session_key, create=creates) as session:
+                existing = None if session is None or session.is_new else session.record
+                check_fences(session_key, existing, if_revision=if_revision, if_turn=if_turn)
+                check_drop(session_key, existing, drop_last)
+                if session is None:
+                    return 0
+                if drop_last:
+                    rows.drop(connection, session, drop_last)
+                if drop_last or added:
+                    moment = session.record.changed()
+                    rows.insert(connection, session, [(moment, raw, message) for raw, message in added])
+                session.record.merge(attributes)
+            self._index_now_and_then(connection, len(added))
+            return session.record.revision
+
+    def restore(self, session_key: str, messages: Iterable[TimestampedMessage], metadata: SessionMetadata, /) -> None:
+        """`sessionkit.SupportsRestore.restore`."""
+        kept, times = restored_times(messages)
+        encoded = [self._encoded(message) for message in kept]
+        check_metadata(metadata)
+        check_session_key(session_key)
+        with self._store.writing as connection, rows.creating(connection, session_key) as session:
+            if not session.is_new:
+                msg = f"{session_key!r} exists; delete it first"
+                raise ConflictError(msg)
+            session.record = SessionRecord.restored(metadata, times, session.record.revision - 1)
+            rows.insert(connection, session, list(zip(times, encoded, kept, strict=True)))
+
+    def close(self) -> None:
+        """Close the file, after the calls that are using it; one that takes longer than a second is interrupted."""
+        self._store.close()
+
+    def __repr__(self) -> str:
+        return f"SQLiteBackend({str(self._store.path)!r})"
+
+    def _encoded(self, message: ChatMessage) -> bytes:
+        return encode_message(message, max_bytes=self._max_message_bytes)
+
+    def _loaded(self, session_key: str, last: int | None) -> list[tuple[ChatMessage, int]]:
+        """The messages and when they were stored; one that can't be read is left out, with a warning."""
+        check_session_key(session_key)
+        with self._store.reading as connection:
+            if last is None:
+                found = connection.execute(_LOAD, (session_key,)).fetchall()
+            else:
+                found = connection.execute(f"{_LOAD} DESC LIMIT ?", (session_key, min(last, _LARGEST))).fetchall()[::-1]
+        try:
+            return [(decode_message(raw), created_at) for raw, created_at, _ in found]
+        except InvalidMessageError:
+            return list(self._readable(session_key, found))
+
+    def _readable(self, session_key: str, found: list[tuple[bytes, int, int]]) -> Iterator[tuple[ChatMessage, int]]:
+        for raw, created_at, number in found:
+            try:
+                yield decode_message(raw), created_at
+            except InvalidMessageError as error:
+                where = f"row {number} of messages in {self._store.path}"
+                warn_caller(f"a message of {session_key!r} was skipped, {where}: {error}", CorruptRecordWarning)
+
+    def _listed(self, condition: str, *values: int) -> list[SessionMetadata]:
+        with self._store.reading as connection:
+            found = connection.execute(f"SELECT key, {COLUMNS} FROM sessions WHERE {condition}", values).fetchall()
+        return [to_record(row[1:]).metadata(row[0]) for row in found]
+
+    def _look(self, session_key: str, look: Callable[[SessionRecord], T], /) -> T | None:
+        with self._store.reading as connection:
+            row = connection.execute(f"SELECT {COLUMNS} FROM sessions WHERE key = ?", (session_key,)).fetchone()
+        return None if row is None else look(to_record(row))
+
+    def _edit(self, session_key: str, change: Callable[[SessionRecord], T], /, *, create: bool) -> T | None:
+        with (
+            self._store.writing as connection,
+            rows.changing(connection, session_key, create=create) as session,
+        ):
+            return None if session is None else change(session.record)
+
+    def _index_now_and_then(self, connection: sqlite3.Connection, added: int) -> None:
+        self._until_check -= added
+        if self._until_check > 0:
+            return
+        self._until_check = terms.CHECK_EVERY
+        try:
+            terms.index_batch(connection)
+        except sqlite3.Error:
+            # The messages are stored, and found without the index: only the caller's next writes may say what is wrong.
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+
+def _whole(microseconds: float) -> int:
+    """The nearest that SQLite can compare with, of a time that may be infinitely long ago."""
+    return int(max(microseconds, -_LARGEST))
+
+
+def open_url(
+    url: BackendURL,
+    *,
+    mode: Mode = "rw",
+    synchronous: Synchronous = "normal",
+    busy_timeout: float = 10.0,
+    max_message_bytes: int = MAX_MESSAGE_BYTES,
+) -> SQLiteBackend:
+    """The factory of ``sqlite:///relative.db`` and ``sqlite:////absolute.db``.
+
+    Raises:
+        BackendURLError: the URL names no file.
+        BackendUnavailableError: as `SQLiteBackend`.
+    """
+    path = url.local_path("sqlite:///relative.db or sqlite:////absolute.db")
+    if path == ":memory:":
+        raise BackendURLError("a SQLite store is a file; memory:// keeps sessions in memory")
+    return SQLiteBackend(
+        path,
+        mode=mode,
+        synchronous=synchronous,
+        busy_timeout=busy_timeout,
+        max_message_bytes=max_message_bytes,
+    )

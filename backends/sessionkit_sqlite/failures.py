@@ -1,0 +1,44 @@
+"""SQLite's and the system's errors as ours."""
+
+import sqlite3
+from pathlib import Path
+
+from sessionkit.errors import (
+    BackendClosedError,
+    BackendUnavailableError,
+    CorruptSessionError,
+    SessionKitError,
+)
+from sessionkit.os_errors import unavailable
+
+_RETRYABLE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+
+# A commit that fails with one of these may have reached the disk all the same.
+_OUTCOME_UNKNOWN = {sqlite3.SQLITE_IOERR}
+
+
+def raise_mapped(error: BaseException, path: Path) -> None:
+    """Raise ours in the place of SQLite's and the system's; give back without raising for any other.
+
+    Raises:
+        CorruptSessionError: the file is damaged.
+        BackendClosedError: `close` interrupted the call.
+        BackendUnavailableError: anything else that SQLite or the system said.
+    """
+    if isinstance(error, OSError):
+        raise unavailable(error, str(path)) from error
+    if isinstance(error, SessionKitError) or not isinstance(error, sqlite3.Error):
+        return
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in _DAMAGED:
+        msg = f"{path} is damaged: {error}"
+        raise CorruptSessionError(msg, where=str(path)) from error
+    if code == sqlite3.SQLITE_INTERRUPT:
+        msg = f"{path} was closed in the middle of this call"
+        raise BackendClosedError(msg) from error
+    if code in _RETRYABLE:
+        msg = f"{path} is in use: {error}; try again, or raise busy_timeout"
+        raise BackendUnavailableError(msg, retryable=True) from error
+    msg = f"{path} can't be used: {error}"
+    raise BackendUnavailableError(msg, outcome="unknown" if code in _OUTCOME_UNKNOWN else "not_applied") from error

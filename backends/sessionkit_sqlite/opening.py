@@ -1,0 +1,152 @@
+"""Opening the file, to write or to read where nothing may be written; what is not ours is refused untouched.
+
+Nothing here opens the database but SQLite itself. POSIX locks belong to the process: closing any descriptor of the
+file would drop those of every connection that the process has to it, and the next process to close its own would take
+the log away from under them.
+"""
+
+import os
+import sqlite3
+import tempfile
+from contextlib import closing, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from sessionkit.errors import BackendUnavailableError
+from sessionkit_sqlite.schema import check_version, migrate
+from sessionkit_sqlite.terms import adopt_index
+
+State = tuple[tuple[int, int, int] | None, tuple[int, int, int] | None]
+
+_LONGEST_TIMEOUT = 2_000_000.0  # seconds; SQLite counts milliseconds in 31 bits
+
+
+def check_first(path: Path) -> None:
+    """Look at a file that is there, before anything is created beside it.
+
+    Raises:
+        BackendUnavailableError: it is no SQLite database, another program's, or a newer sessionkit's.
+    """
+    if not path.exists() or _log_of(path).exists():
+        return  # while somebody has it open, the look under the lock must do
+    try:
+        with closing(_connect(path, 0, "?immutable=1")) as connection:
+            check_version(connection, path)
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB:
+            msg = f"{path} is no SQLite database; nothing was changed"
+            raise BackendUnavailableError(msg) from error
+        # Whoever opens it next says why.
+
+
+def open_lock_file(path: Path) -> int:
+    """The lock file, open; it, the database and their folder are made for their owner only, where they are missing."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.exists():
+        _create_empty(path)
+    return os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def connect_to_write(path: Path, timeout: float, synchronous: str) -> sqlite3.Connection:
+    """A connection to a file of this version's layout, which is made or migrated. The caller holds the file lock."""
+    connection = _connect(path, timeout)
+    try:
+        check_version(connection, path)  # before the first pragma that would write
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        connection.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
+        migrate(connection, path)
+        adopt_index(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_beside_writer(path: Path, timeout: float) -> sqlite3.Connection:
+    """A second connection of a process that has the file open for writing; this one can't."""
+    connection = _connect(path, timeout, "?mode=rw")  # which creates nothing
+    connection.execute("PRAGMA query_only = 1")
+    return connection
+
+
+def connect_live(path: Path, timeout: float) -> sqlite3.Connection | None:
+    """A connection that follows a writer, through the write-ahead log and its index; None where that can't be."""
+    if not (_log_of(path).exists() and Path(f"{path}-shm").exists()):
+        return None
+    with suppress(sqlite3.OperationalError):
+        return _checked(_connect(path, timeout, "?mode=ro"), path)
+    return None
+
+
+def connect_at_rest(path: Path, timeout: float) -> sqlite3.Connection | None:
+    """A connection that leaves no trace, to a file that nobody has open; None where a log shows that somebody has."""
+    if _log_of(path).exists():
+        return None
+    return _checked(_connect(path, timeout, "?immutable=1"), path)
+
+
+def connect_to_copy(path: Path, timeout: float) -> "tuple[sqlite3.Connection, tempfile.TemporaryDirectory[str]]":
+    """A connection to a copy, and the folder that it is in: for a log that a crash or a copy left without its index."""
+    folder = tempfile.TemporaryDirectory(prefix="sessionkit-")
+    try:
+        copy = Path(folder.name) / "copy.db"
+        for source, target in ((path, copy), (_log_of(path), _log_of(copy))):
+            target.write_bytes(source.read_bytes())
+        return _checked(_connect(copy, timeout, "?mode=rw"), path), folder
+    except BaseException:
+        folder.cleanup()
+        raise
+
+
+def state_of(path: Path) -> State:
+    """What changes whenever the file, or its log, is written, made or removed."""
+    return _looks(path), _looks(_log_of(path))
+
+
+def _looks(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _log_of(path: Path) -> Path:
+    """SQLite's write-ahead log: there from the first opening until the last closing, or for ever after a crash."""
+    return Path(f"{path}-wal")
+
+
+def _checked(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    try:
+        if check_version(connection, path) == 0:
+            msg = f"{path} holds no sessions yet, and mode=ro creates nothing"
+            raise BackendUnavailableError(msg)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _create_empty(path: Path) -> None:
+    """An empty file for its owner only; made elsewhere and linked here, so that nobody closes it under a connection."""
+    descriptor, name = tempfile.mkstemp(prefix=".sessionkit-", dir=path.parent)
+    os.close(descriptor)
+    try:
+        with suppress(FileExistsError):
+            try:
+                os.link(name, path)
+            except PermissionError:  # what file systems without links say
+                os.mknod(path, 0o600)
+    finally:
+        Path(name).unlink()
+
+
+def _connect(path: Path, timeout: float, query: str = "") -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"file://{quote(os.fsencode(path))}{query}",
+        uri=True,
+        timeout=min(timeout, _LONGEST_TIMEOUT),
+        isolation_level=None,
+        check_same_thread=False,
+    )

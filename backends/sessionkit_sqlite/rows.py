@@ -1,0 +1,170 @@
+"""Reading and writing the rows of a session, within a transaction that the caller has begun."""
+
+import sqlite3
+from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, cast
+
+import attrs
+
+from sessionkit.codec import decode_json, decode_message, encode_json
+from sessionkit.errors import InvalidMessageError
+from sessionkit.messages import ChatMessage
+from sessionkit.record import SessionRecord
+from sessionkit_sqlite import terms
+from sessionkit_sqlite.schema import SESSION_COLUMNS
+
+COLUMNS = ", ".join(SESSION_COLUMNS)
+"""What `to_record` takes."""
+
+
+NEWEST_FIRST = "ORDER BY active_span DESC, last_activity DESC, key"
+"""Most recently active first, ties by key, by the index on the spans of activity."""
+
+
+@attrs.define
+class SessionRow:
+    """A row of ``sessions`` within a transaction."""
+
+    number: int
+    position: int
+    record: SessionRecord
+    is_new: bool = False
+
+    @property
+    def ids(self) -> tuple[int, int]:
+        """The first and the last id that a message of the session can have."""
+        return self.number << 32, self.number << 32 | 0xFFFFFFFF
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Generator[None]:
+    """All of it or nothing; what fails is rolled back by the store."""
+    connection.execute(f"BEGIN {kind}")
+    yield
+    connection.execute("COMMIT")
+
+
+@contextmanager
+def changing(connection: sqlite3.Connection, session_key: str, *, create: bool = False) -> Generator[SessionRow | None]:
+    """A transaction on one session, whose record is written back at its end; None for an unknown session."""
+    with transaction(connection):
+        session = find(connection, session_key)
+        if session is None and create:
+            create_row(connection, session_key)
+            session = find(connection, session_key, is_new=True)
+        before = session and attrs.evolve(session.record)
+        yield session
+        if session is not None and session.record != before:
+            _write_back(connection, session)
+
+
+def creating(connection: sqlite3.Connection, session_key: str) -> AbstractContextManager[SessionRow]:
+    """`changing`, of a session that is created where it is missing."""
+    return cast("AbstractContextManager[SessionRow]", changing(connection, session_key, create=True))
+
+
+def to_record(row: Sequence[Any]) -> SessionRecord:
+    """The record that the values of `COLUMNS` make."""
+    record = SessionRecord(*row)
+    record.attributes = decode_json(row[-1])
+    return record
+
+
+def find(connection: sqlite3.Connection, session_key: str, *, is_new: bool = False) -> SessionRow | None:
+    """The session's row; None for an unknown session."""
+    row = connection.execute(
+        f"SELECT number, position, {COLUMNS} FROM sessions WHERE key = ?", (session_key,)
+    ).fetchone()
+    return None if row is None else SessionRow(row[0], row[1], to_record(row[2:]), is_new)
+
+
+def create_row(connection: sqlite3.Connection, session_key: str) -> None:
+    """A row for a session that has none."""
+    (highest,) = connection.execute("SELECT highest_deleted_revision FROM store").fetchone()
+    record = SessionRecord.new(highest)
+    connection.execute(
+        f"INSERT INTO sessions (key, {COLUMNS}) VALUES (?, {', '.join('?' * len(SESSION_COLUMNS))})",
+        (session_key, *_columns(record)),
+    )
+
+
+def _write_back(connection: sqlite3.Connection, session: SessionRow) -> None:
+    """Store what the record has become."""
+    connection.execute(
+        f"UPDATE sessions SET ({COLUMNS}) = ({', '.join('?' * len(SESSION_COLUMNS))}) WHERE number = ?",
+        (*_columns(session.record), session.number),
+    )
+
+
+def _columns(record: SessionRecord) -> list[Any]:
+    """The values of `SESSION_COLUMNS`."""
+    values = [getattr(record, column) for column in SESSION_COLUMNS[:-1]]
+    return [*values, encode_json(record.attributes, "attributes").decode()]
+
+
+def insert(connection: sqlite3.Connection, session: SessionRow, added: list[tuple[int, bytes, ChatMessage]]) -> None:
+    """Store messages at the end: when, as what, and which. The trigger keeps `position` and ``pending``."""
+    first = session.number << 32 | session.position + 1
+    rows = [
+        (first + i, moment, message.is_turn, message.tool_call_count, raw)
+        for i, (moment, raw, message) in enumerate(added)
+    ]
+    connection.executemany(
+        "INSERT INTO messages (id, created_at, turns, tool_calls, message) VALUES (?, ?, ?, ?, CAST(? AS TEXT))", rows
+    )
+    session.record.count(len(rows), sum(row[2] for row in rows), sum(row[3] for row in rows))
+
+
+def drop(connection: sqlite3.Connection, session: SessionRow, count: int) -> None:
+    """Remove the newest messages."""
+    rows = connection.execute(
+        "SELECT id, turns, tool_calls FROM messages WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?",
+        (*session.ids, count),
+    ).fetchall()
+    remove(connection, rows[-1][0], rows[0][0])
+    session.record.count(-len(rows), -sum(row[1] for row in rows), -sum(row[2] for row in rows))
+
+
+def remove(connection: sqlite3.Connection, first: int, last: int) -> None:
+    """Remove the messages with those ids, from the index too; the record's counts are the caller's."""
+    terms.forget(connection, first, last)
+    connection.execute("DELETE FROM messages WHERE id BETWEEN ? AND ?", (first, last))
+
+
+def delete(connection: sqlite3.Connection, session_key: str) -> bool:
+    """Remove the session and everything about it; whether it existed."""
+    session = find(connection, session_key)
+    if session is None:
+        return False
+    remove(connection, *session.ids)
+    connection.execute("DELETE FROM pending WHERE number = ?", (session.number,))
+    connection.execute("DELETE FROM corrupt_messages WHERE id BETWEEN ? AND ?", session.ids)
+    connection.execute("DELETE FROM sessions WHERE number = ?", (session.number,))
+    connection.execute(
+        "UPDATE store SET highest_deleted_revision = max(highest_deleted_revision, ?)", (session.record.revision,)
+    )
+    return True
+
+
+def set_corrupt_aside(connection: sqlite3.Connection, session: SessionRow) -> None:
+    """Move what can't be read out of the way of `load`, into a table of its own."""
+    rows = connection.execute(
+        "SELECT id, CAST(message AS BLOB), turns, tool_calls FROM messages WHERE id BETWEEN ? AND ?", session.ids
+    )
+    corrupt = [row for row in rows if not _is_readable(row[1])]
+    for number, _, turns, tool_calls in corrupt:
+        connection.execute(
+            "INSERT INTO corrupt_messages SELECT id, created_at, message FROM messages WHERE id = ?", (number,)
+        )
+        terms.forget_unreadable(connection, number)
+        connection.execute("DELETE FROM messages WHERE id = ?", (number,))
+        session.record.count(-1, -turns, -tool_calls)
+
+
+def _is_readable(raw: bytes) -> bool:
+    try:
+        decode_message(raw)
+    except InvalidMessageError:
+        return False
+    return True

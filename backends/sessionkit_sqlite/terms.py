@@ -1,0 +1,192 @@
+"""The full-text index, filled late and in batches.
+
+A full-text row written at each append would make it four to six times as dear. So a trigger notes in ``pending`` from
+which message on a session is not indexed, and now and then an append moves a batch of messages into ``terms``. A search
+asks the index, and reads the short rest itself: it is always right, and never writes.
+
+``terms`` is an FTS5 table without content and without positions, whose ``ascii`` tokenizer splits at what is no ASCII
+letter, digit or underscore and keeps every other character: it makes of ASCII text just the terms that
+`sessionkit.tokenize` does, and of any other text we give it those terms, with spaces between. Nothing can be read back
+from it, so to take a row out the same terms must be given again. Wrong ones would leave postings behind in silence:
+where the terms of the index were made by another version of ours, or of Unicode, it is made anew.
+"""
+
+import hashlib
+import re
+import sqlite3
+from collections.abc import Iterable
+
+from sessionkit.codec import decode_text
+from sessionkit.errors import InvalidMessageError
+from sessionkit.text import TERMS_VERSION, tokenize
+
+BATCH = 2048
+"""How many messages are indexed at once: fewer cost more each, more make one append wait longer."""
+
+CHECK_EVERY = 512
+"""After how many appends of one process it looks whether a batch has come together."""
+
+_CREATE = """
+CREATE VIRTUAL TABLE IF NOT EXISTS terms USING fts5(
+    text, content = '', detail = none, columnsize = 0, tokenize = "ascii tokenchars '_'"
+)
+"""
+
+# A batch becomes one segment, and sixteen segments are merged into one: a third cheaper than the defaults, for searches
+# that look at some more segments.
+_SETTINGS = {"hashsize": 8 * 1024 * 1024, "automerge": 16, "crisismerge": 32}
+
+# In the order of the ids: indexed in any other, they would make many small segments.
+_PENDING_MESSAGES = """
+SELECT messages.id, CAST(message AS BLOB) FROM pending
+CROSS JOIN messages ON messages.id BETWEEN since AND number << 32 | 0xFFFFFFFF
+ORDER BY number, messages.id
+"""
+
+# FTS5 cuts longer terms off, at 32,768 bytes; they would all look alike.
+_LONGEST_TERM = 32_000
+_LONG_RUN = re.compile(rf"\w{{{_LONGEST_TERM}}}")
+
+# More terms than this in one query are looked for by reading.
+_MOST_TERMS = 64
+
+
+def adopt_index(connection: sqlite3.Connection) -> None:
+    """Make the index ours: create it, or make it anew where its terms are of another version."""
+    if not _has_fts5(connection) or is_current(connection):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    if not is_current(connection):
+        _start_anew(connection)
+    connection.execute("COMMIT")
+
+
+def is_current(connection: sqlite3.Connection) -> bool:
+    """Whether the index can be asked: FTS5 is there, and its terms are those of this version."""
+    (version,) = connection.execute("SELECT terms_version FROM store").fetchone()
+    return bool(version == TERMS_VERSION and _has_fts5(connection))
+
+
+def index_batch(connection: sqlite3.Connection, *, at_least: int | None = None) -> int:
+    """Index up to `BATCH` messages where at least so many (or a whole batch) wait, in a transaction; how many were."""
+    if _waiting(connection) < (at_least or BATCH) or not is_current(connection):
+        return 0
+    connection.execute("BEGIN IMMEDIATE")
+    rows = connection.execute(f"{_PENDING_MESSAGES} LIMIT ?", (BATCH,)).fetchall()
+    connection.executemany("INSERT INTO terms (rowid, text) VALUES (?, ?)", _indexed_rows(rows))
+    if len(rows) < BATCH:
+        connection.execute("DELETE FROM pending")
+    else:
+        newest = rows[-1][0]
+        connection.execute("DELETE FROM pending WHERE number < ?", (newest >> 32,))
+        connection.execute("UPDATE pending SET since = ? WHERE number = ?", (newest + 1, newest >> 32))
+    connection.execute("COMMIT")
+    return len(rows)
+
+
+def forget(connection: sqlite3.Connection, first: int, last: int) -> None:
+    """Take the messages of one session with those ids out of the index, before they go; within a transaction."""
+    indexed = connection.execute(
+        "SELECT id, CAST(message AS BLOB) FROM messages WHERE id BETWEEN ? AND ?",
+        (first, min(last, _pending_since(connection, first) - 1)),
+    ).fetchall()
+    if indexed and not is_current(connection):
+        _start_anew(connection)
+    else:
+        connection.executemany("INSERT INTO terms (terms, rowid, text) VALUES ('delete', ?, ?)", _indexed_rows(indexed))
+
+
+def forget_newest(connection: sqlite3.Connection, newest: int) -> None:
+    """Take a session's newest message out of the index, before it changes, and have it wait to be indexed again."""
+    forget(connection, newest, newest)
+    since = min(newest, _pending_since(connection, newest))
+    connection.execute("INSERT OR REPLACE INTO pending VALUES (?, ?)", (newest >> 32, since))
+
+
+def forget_unreadable(connection: sqlite3.Connection, number: int) -> None:
+    """Take a message out of the index whose terms can't be known any more: where it is indexed, by making it anew."""
+    if number < _pending_since(connection, number):
+        _start_anew(connection)
+
+
+def match_expression(terms: frozenset[str]) -> str | None:
+    """The query for ``terms MATCH ?``, each term quoted as data; None where reading the messages is the better way."""
+    if len(terms) > _MOST_TERMS:
+        return None
+    return " ".join(f'"{_indexed_term(term)}"' for term in terms)
+
+
+def unindexed_matches(connection: sqlite3.Connection, terms: frozenset[str]) -> set[int]:
+    """The numbers of the sessions that have a match among the messages that are not indexed yet."""
+    plain = [term.encode() for term in terms if term.isascii()]
+    found: set[int] = set()
+    for message, raw in connection.execute(_PENDING_MESSAGES):
+        number = message >> 32
+        if number not in found and _may_hold(raw, plain) and terms <= tokenize(readable_text(raw)):
+            found.add(number)
+    return found
+
+
+def readable_text(raw: bytes) -> str:
+    """The searchable text of a stored message; none where it can't be read."""
+    try:
+        return decode_text(raw)
+    except InvalidMessageError:
+        return ""
+
+
+def _may_hold(raw: bytes, plain: list[bytes]) -> bool:
+    """Whether JSON of nothing but ASCII holds every term of nothing but ASCII, as it must to match."""
+    if not raw.isascii():
+        return True
+    lowered = raw.lower()
+    return all(term in lowered for term in plain)
+
+
+def _has_fts5(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("SELECT sqlite_compileoption_used('ENABLE_FTS5')").fetchone()[0])
+
+
+def _start_anew(connection: sqlite3.Connection) -> None:
+    """An empty index, and every message waiting for it; where this SQLite has no FTS5, somebody else's task."""
+    if _has_fts5(connection):
+        connection.execute("DROP TABLE IF EXISTS terms")
+        connection.execute(_CREATE)
+        for setting, value in _SETTINGS.items():
+            connection.execute("INSERT INTO terms (terms, rank) VALUES (?, ?)", (setting, value))
+        connection.execute("UPDATE store SET terms_version = ?", (TERMS_VERSION,))
+    else:
+        connection.execute("UPDATE store SET terms_version = ''")
+    connection.execute("INSERT OR REPLACE INTO pending SELECT number, number << 32 FROM sessions")
+
+
+def _waiting(connection: sqlite3.Connection) -> int:
+    """How many messages wait to be indexed, those that have gone since included: read from the ends, not counted."""
+    (waiting,) = connection.execute(
+        "SELECT sum(position - (since & 0xFFFFFFFF) + 1) FROM pending JOIN sessions USING (number)"
+    ).fetchone()
+    return waiting or 0
+
+
+def _pending_since(connection: sqlite3.Connection, message: int) -> int:
+    """The first id of that message's session that is not in the index; beyond the last where all are."""
+    number = message >> 32
+    row = connection.execute("SELECT since FROM pending WHERE number = ?", (number,)).fetchone()
+    return row[0] if row else (number + 1) << 32
+
+
+def _indexed_rows(rows: Iterable[tuple[int, bytes]]) -> list[tuple[int, str]]:
+    return [(number, _indexed_text(readable_text(raw))) for number, raw in rows]
+
+
+def _indexed_text(text: str) -> str:
+    """What FTS5 is given, so that it finds just the terms of `tokenize`; it makes those of ASCII text itself."""
+    if text.isascii() and (len(text) < _LONGEST_TERM or not _LONG_RUN.search(text)):
+        return text
+    return " ".join(map(_indexed_term, tokenize(text)))
+
+
+def _indexed_term(term: str) -> str:
+    if len(term) * 4 < _LONGEST_TERM or len(term.encode()) < _LONGEST_TERM:
+        return term
+    return hashlib.sha256(term.encode()).hexdigest()
