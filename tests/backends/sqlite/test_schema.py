@@ -1,0 +1,111 @@
+"""The layout keeps the costs that it promises: what is flat is flat."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from sessionkit import ChatMessage, SessionMetadata, SessionQuery
+from sessionkit_sqlite import SQLiteBackend
+from sessionkit_sqlite.rows import NEWEST_FIRST
+
+
+@pytest.fixture
+def steps(backend: SQLiteBackend) -> Iterator["StepCounter"]:
+    """Counts the steps of SQLite's virtual machine on both connections of a store of many messages."""
+    for key in ("before", "k", "after"):
+        backend.write(key, append=[ChatMessage.user(f"message {i}") for i in range(3000)])
+        backend.compact(key)
+    counter = StepCounter(backend)
+    yield counter
+    counter.stop()
+
+
+class StepCounter:
+    """How much work SQLite does, in tens of its own steps; not how long it takes."""
+
+    def __init__(self, backend: SQLiteBackend) -> None:
+        self.count = 0
+        backend.load("none")
+        self.connections = [
+            connection
+            for connection in (backend._store.writing.connection, backend._store.reading.connection)
+            if connection is not None
+        ]
+        for connection in self.connections:
+            connection.set_progress_handler(self._step, 10)
+
+    def _step(self) -> None:
+        self.count += 1
+
+    def stop(self) -> None:
+        """Count no more."""
+        for connection in self.connections:
+            connection.set_progress_handler(None, 0)
+
+
+def test_the_work_of_a_change_does_not_grow(backend: SQLiteBackend, steps: StepCounter) -> None:
+    """append, update_last, remove_last, metadata, state and the newest few take the same work at any length."""
+    message = ChatMessage.user("one more")
+    operations: dict[str, Callable[[str], object]] = {
+        "append": lambda key: backend.append(key, message),
+        "update_last": lambda key: backend.update_last(key, message),
+        "remove_last": backend.remove_last,
+        "last 5": lambda key: backend.load_with_timestamps(key, last=5),
+        "metadata": backend.get_session_metadata,
+        "state": lambda key: backend.set_session_state(key, "running", "t"),
+        "begin_turn": lambda key: backend.begin_turn(key, "t"),
+        "write": lambda key: backend.write(key, append=[message, message], drop_last=1),
+    }
+    backend.write("short", append=[message] * 20)
+    for name, operation in operations.items():
+        work: dict[str, int] = {}
+        for key in ("short", "k"):
+            steps.count = 0
+            operation(key)
+            work[key] = steps.count
+        assert work["k"] <= work["short"] + 20, (name, work)
+
+
+def test_lists_use_their_indexes(path: Path, backend: SQLiteBackend) -> None:
+    """A page of the newest sessions, the running and the stuck ones are found without reading the others."""
+    backend.append("k", ChatMessage.user("x"))
+    connection = sqlite3.connect(path)
+    for statement, index in (
+        ("SELECT key FROM sessions " + NEWEST_FIRST, "sessions_by_activity"),  # noqa: S608 -- our own constants
+        ("SELECT key FROM sessions WHERE state = 'running' ORDER BY turn_started_at DESC, key", "running_sessions"),
+        (
+            "SELECT key FROM sessions WHERE state = 'running' AND heartbeat_at < 5 ORDER BY heartbeat_at",
+            "running_sessions",
+        ),
+    ):
+        explained = connection.execute(f"EXPLAIN QUERY PLAN {statement}")
+        plan = " ".join(row[3] for row in explained)
+        assert index in plan, plan
+    connection.close()
+
+
+def test_a_page_reads_no_more_than_a_page(backend: SQLiteBackend, steps: StepCounter) -> None:
+    """``search`` with a limit stops at it, however many sessions there are."""
+    for i in range(500):
+        backend.restore(f"session {i}", [], SessionMetadata("", created_at=datetime(2024, 1, 1, i % 24, tzinfo=UTC)))
+    work: list[int] = []
+    for limit in (5, 50, None):
+        steps.count = 0
+        backend.search(SessionQuery(limit=limit))
+        work.append(steps.count)
+    assert work[0] * 4 < work[1] * 3
+    assert work[1] * 4 < work[2] * 3
+
+
+def test_space_is_given_back(path: Path, backend: SQLiteBackend) -> None:
+    """After `clear_messages`, `compact` makes the file smaller."""
+    backend.write("k", append=[ChatMessage.user("x" * 5000)] * 500)
+    backend.append("other", ChatMessage.user("x"))
+    backend.compact("k")
+    before = path.stat().st_size
+    backend.clear_messages("k")
+    backend.compact("k")
+    assert path.stat().st_size < before / 2

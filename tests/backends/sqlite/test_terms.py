@@ -1,0 +1,162 @@
+"""The late full-text index gives the same answers as reading every message, whatever has been indexed."""
+
+import random
+import sqlite3
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sessionkit import ChatMessage, SessionQuery, tokenize
+from sessionkit_memory import MemoryBackend
+from sessionkit_sqlite import SQLiteBackend, terms
+
+WORDS = [
+    "alpha",
+    "Beta",
+    "gamma",
+    "東京都",
+    "straße",
+    "ÉCOLE",
+    "x_y",
+    "42",
+    "カタカナ",
+    "nul\0byte",
+    "e\u0301",
+    "ﬁn",
+    "OR",
+]
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Index every few messages, so that a test sees every mixture of indexed and not."""
+    monkeypatch.setattr(terms, "BATCH", 7)
+    monkeypatch.setattr(terms, "CHECK_EVERY", 3)
+
+
+def no_fts5(_connection: sqlite3.Connection) -> bool:
+    """What a SQLite without FTS5 says."""
+    return False
+
+
+def indexed(path: Path) -> int:
+    """How many messages the index holds."""
+    with sqlite3.connect(path) as connection:
+        (waiting, all_of_them) = connection.execute(
+            """
+            SELECT (SELECT count(*) FROM pending JOIN messages ON id BETWEEN since AND number << 32 | 0xFFFFFFFF),
+                (SELECT count(*) FROM messages)
+            """
+        ).fetchone()
+    connection.close()
+    return int(all_of_them - waiting)
+
+
+@pytest.mark.usefixtures("small_batches")
+@pytest.mark.parametrize("seed", range(5))
+def test_search_equals_a_scan_at_every_step(backend: SQLiteBackend, path: Path, seed: int) -> None:
+    """Appends, replacements, removals, clearing and deletion: the search is that of the model at each step."""
+    choose = random.Random(seed)  # noqa: S311 -- a seeded test, not a secret
+    model = MemoryBackend()
+    for step in range(300):
+        key = choose.choice(["one", "two", "three"])
+        message = ChatMessage.user(" ".join(choose.choices(WORDS, k=choose.randint(0, 4))))
+        change = choose.choices(
+            ["append", "update_last", "remove_last", "clear_messages", "delete_session", "compact"],
+            weights=[60, 20, 10, 2, 2, 1],
+        )[0]
+        for store in (model, backend):
+            getattr(store, change)(key, *([message] if change in {"append", "update_last"} else []))
+        for word in choose.sample(WORDS, 3):
+            query = SessionQuery(word)
+            assert {s.key for s in model.search(query)} == {s.key for s in backend.search(query)}, (step, change, word)
+    assert indexed(path) > 0, "the test never indexed anything"
+
+
+@given(text=st.text(max_size=60))
+def test_fts5_and_tokenize_agree_on_any_text(text: str) -> None:
+    """Of any text, the index finds each of its terms, and none that it lacks."""
+    connection = sqlite3.connect(":memory:")
+    connection.execute(terms._CREATE)
+    connection.execute("INSERT INTO terms (rowid, text) VALUES (1, ?)", (terms._indexed_text(text),))
+    held = tokenize(text)
+    for term in held | tokenize("zebra e\u0301tude 東 nul"):
+        expression = terms.match_expression(frozenset([term]))
+        found = connection.execute("SELECT rowid FROM terms WHERE terms MATCH ?", (expression,)).fetchall()
+        assert bool(found) is (term in held), term
+    connection.close()
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_an_index_of_other_terms_is_made_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where our terms or Unicode have changed since, no stale posting is trusted."""
+    with SQLiteBackend(path) as backend:
+        for i in range(30):
+            backend.append("k", ChatMessage.user(f"word{i}"))
+    assert indexed(path) > 0
+    monkeypatch.setattr(terms, "TERMS_VERSION", "another")
+    with SQLiteBackend(path, mode="ro") as reader:
+        assert [s.key for s in reader.search(SessionQuery("word3"))] == ["k"]
+    with SQLiteBackend(path) as backend:
+        assert indexed(path) == 0
+        assert [s.key for s in backend.search(SessionQuery("word3"))] == ["k"]
+        backend.compact("k")
+        assert indexed(path) == 30
+        assert [s.key for s in backend.search(SessionQuery("word3"))] == ["k"]
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_without_fts5_search_reads(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SQLite built without FTS5 answers the same, and leaves an index behind that is known to be stale."""
+    with SQLiteBackend(path) as backend:
+        for i in range(30):
+            backend.append("k", ChatMessage.user(f"word{i}"))
+    with monkeypatch.context() as without:
+        without.setattr(terms, "_has_fts5", no_fts5)
+        with SQLiteBackend(path) as backend:
+            assert [s.key for s in backend.search(SessionQuery("word3"))] == ["k"]
+            assert backend.clear_messages("k") == 30
+            assert backend.search(SessionQuery("word3")) == []
+            backend.append("k", ChatMessage.user("later"))
+    with SQLiteBackend(path) as backend:
+        assert backend.search(SessionQuery("word3")) == []
+        assert [s.key for s in backend.search(SessionQuery("later"))] == ["k"]
+
+
+def test_long_terms_are_told_apart(backend: SQLiteBackend) -> None:
+    """Terms that FTS5 would cut at the same place stay different, in ASCII and beyond."""
+    for letter in "aé":
+        beginning = letter * 40_000
+        backend.append(f"{letter}1", ChatMessage.user(f"{beginning}x"))
+        backend.append(f"{letter}2", ChatMessage.user(f"{beginning}y"))
+        backend.compact(f"{letter}1")
+        assert [s.key for s in backend.search(SessionQuery(f"{beginning}x"))] == [f"{letter}1"]
+        assert [s.key for s in backend.search(SessionQuery(beginning))] == []
+
+
+def test_a_keyword_of_many_terms_is_answered(backend: SQLiteBackend) -> None:
+    """Thousands of terms in one query are looked for all the same."""
+    words = [f"w{i}" for i in range(5000)]
+    backend.append("all", ChatMessage.user(" ".join(words)))
+    backend.append("most", ChatMessage.user(" ".join(words[1:])))
+    backend.compact("all")
+    assert [s.key for s in backend.search(SessionQuery(" ".join(words)))] == ["all"]
+
+
+def test_a_failing_index_fails_no_append(backend: SQLiteBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An acknowledged message is never reported as lost because its indexing failed; it waits, and is found."""
+
+    def fail(connection: sqlite3.Connection) -> int:
+        connection.execute("BEGIN IMMEDIATE")
+        msg = "disk full"
+        raise sqlite3.OperationalError(msg)
+
+    monkeypatch.setattr(terms, "CHECK_EVERY", 2)
+    monkeypatch.setattr(terms, "index_batch", fail)
+    monkeypatch.setattr(backend, "_until_check", 2)
+    for i in range(5):
+        backend.append("k", ChatMessage.user(f"word{i}"))
+    assert len(backend.load("k")) == 5
+    assert len(backend.search(SessionQuery("word4"))) == 1
