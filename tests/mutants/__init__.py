@@ -1,0 +1,1 @@
+"""Deliberately broken backends, one bug of real stores each, that the conformance suite must catch."""

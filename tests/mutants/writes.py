@@ -1,0 +1,230 @@
+"""Fences that are not checked, changes that are not one, revisions that repeat; and what `restore` makes up."""
+
+from contextlib import suppress
+from typing import Unpack
+
+from sessionkit import ChatMessage, ConflictError, SessionContext, SessionState
+from tests.mutants.declared import Change, Memory, caught_by
+
+
+@caught_by("write.if-revision")
+class IgnoresIfRevision(Memory):
+    """The revision is not compared."""
+
+    def write(self, session_key: str, /, **change: Unpack[Change]) -> int:
+        change["if_revision"] = None
+        return super().write(session_key, **change)
+
+
+@caught_by("write.if-revision")
+class TakesRevisionZeroForNone(Memory):
+    """`if if_revision`: 0 is taken for no condition, and two writers create the session."""
+
+    def write(self, session_key: str, /, **change: Unpack[Change]) -> int:
+        change["if_revision"] = change.get("if_revision") or None
+        return super().write(session_key, **change)
+
+
+@caught_by("write.if-revision")
+class TakesNewerRevisions(Memory):
+    """The revision is compared by `<=`."""
+
+    def write(self, session_key: str, /, **change: Unpack[Change]) -> int:
+        wanted = change.get("if_revision")
+        if wanted and self._found(session_key):
+            change["if_revision"] = min(wanted, self.record(session_key).revision)
+        return super().write(session_key, **change)
+
+
+@caught_by("write.if-turn")
+class IgnoresIfTurn(Memory):
+    """A turn that was taken over writes on."""
+
+    def write(self, session_key: str, /, **change: Unpack[Change]) -> int:
+        change["if_turn"] = None
+        return super().write(session_key, **change)
+
+
+@caught_by("write.if-turn")
+class TakesEndedTurns(Memory):
+    """The turn id is compared, the state is not: a turn that has ended writes on."""
+
+    def write(self, session_key: str, /, **change: Unpack[Change]) -> int:
+        state = self.get_session_state(session_key)
+        if state is not None and state.turn_id == change.get("if_turn"):
+            change["if_turn"] = None
+        return super().write(session_key, **change)
+
+
+@caught_by("write.if-revision", "write.if-turn")
+class DropsBeforeTheFence(Memory):
+    """The messages are dropped before the condition is looked at, and stay dropped."""
+
+    def write(self, session_key: str, /, **change: Unpack[Change]) -> int:
+        try:
+            return super().write(session_key, **change)
+        except ConflictError:
+            for _ in range(change.get("drop_last", 0)):
+                self.remove_last(session_key)
+            raise
+
+
+@caught_by("write.all-or-nothing")
+class WritesOneByOne(Memory):
+    """A batch is appended message by message: the first ones stay when a later one fails."""
+
+    def write(self, session_key: str, /, **change: Unpack[Change]) -> int:
+        added = change.pop("append", ())
+        revision = super().write(session_key, **change)
+        for message in added:
+            self.append(session_key, message)
+            revision = self.record(session_key).revision
+        return revision
+
+
+@caught_by("write.all-or-nothing")
+class SkipsBadMessages(Memory):
+    """What can't be stored is left out of the batch, in silence."""
+
+    def write(self, session_key: str, /, **change: Unpack[Change]) -> int:
+        good: list[ChatMessage] = []
+        for message in change.pop("append", ()):
+            with suppress(ValueError):
+                self._encoded(message)
+                good.append(message)
+        change["append"] = good
+        return super().write(session_key, **change)
+
+
+@caught_by("write.one-change")
+class DropsAfterAppending(Memory):
+    """First the new messages are appended, then the newest are dropped."""
+
+    def write(self, session_key: str, /, **change: Unpack[Change]) -> int:
+        dropped = change.get("drop_last", 0)
+        added = list(change.get("append", ()))
+        if dropped and len(added) >= dropped:
+            change["drop_last"] = 0
+            change["append"] = added[:-dropped]
+            return super().write(session_key, **change)
+        change["append"] = added
+        return super().write(session_key, **change)
+
+
+@caught_by("write.one-change")
+class AppendsBackwards(Memory):
+    """A batch is pushed on a stack: it comes out the other way round."""
+
+    def write(self, session_key: str, /, **change: Unpack[Change]) -> int:
+        change["append"] = list(change.get("append", ()))[::-1]
+        return super().write(session_key, **change)
+
+
+@caught_by("write.drop-too-many")
+class DropsWhatThereIs(Memory):
+    """Dropping more than there is drops all."""
+
+    def write(self, session_key: str, /, **change: Unpack[Change]) -> int:
+        there = len(self.load(session_key))
+        change["drop_last"] = min(there, change.get("drop_last", 0))
+        return super().write(session_key, **change)
+
+
+@caught_by("write.attributes")
+class WriteReplacesAttributes(Memory):
+    """`write` stores the attributes that it is given, and no other."""
+
+    def write(self, session_key: str, /, **change: Unpack[Change]) -> int:
+        if change.get("attributes") and self._found(session_key):
+            self.record(session_key).attributes = {}
+        return super().write(session_key, **change)
+
+
+@caught_by("write.nothing-creates-nothing")
+class WritingNothingCreates(Memory):
+    """`write` creates the session, even where there is nothing to write."""
+
+    def write(self, session_key: str, /, **change: Unpack[Change]) -> int:
+        super().write(session_key, **change)
+        return self.record(session_key).revision
+
+
+@caught_by("write.returns-revision")
+class GivesTheOldRevision(Memory):
+    """`write` gives the revision that it found."""
+
+    def write(self, session_key: str, /, **change: Unpack[Change]) -> int:
+        before = self.record(session_key).revision if self._found(session_key) else 0
+        return super().write(session_key, **change) and before
+
+
+@caught_by("revision.never-repeats")
+class RevisionsStartAgain(Memory):
+    """A session created anew after deletion counts from 1."""
+
+    def delete_session(self, session_key: str, /) -> bool:
+        deleted = super().delete_session(session_key)
+        self._highest_deleted = 0
+        return deleted
+
+
+@caught_by("revision.never-repeats")
+class RevisionsGoOnPerLastDeletion(Memory):
+    """Only the session deleted last is remembered, not the highest revision of all."""
+
+    def delete_session(self, session_key: str, /) -> bool:
+        self._highest_deleted = 0
+        return super().delete_session(session_key)
+
+
+@caught_by("revision.counts-changes")
+class RevisionCountsMessages(Memory):
+    """The revision is the number of messages: a replaced message is no change."""
+
+    def update_last(self, session_key: str, message: ChatMessage, /) -> bool:
+        before = self.record(session_key).revision if self._found(session_key) else 0
+        updated = super().update_last(session_key, message)
+        if updated:
+            self.record(session_key).revision = before
+        return updated
+
+
+@caught_by("revision.counts-changes")
+class ContextsRaiseNoRevision(Memory):
+    """New attributes leave the revision as it is."""
+
+    def set_session_context(self, session_key: str, context: SessionContext, /) -> None:
+        before = self.record(session_key).revision if self._found(session_key) else 0
+        super().set_session_context(session_key, context)
+        if before:
+            self.record(session_key).revision = before
+
+
+@caught_by("revision.not-heartbeats")
+class HeartbeatsRaiseTheRevision(Memory):
+    """Each heartbeat is a new revision, so that the turn's own next write is a conflict."""
+
+    def set_session_state(self, session_key: str, state: str, /, turn_id: str | None = None) -> None:
+        super().set_session_state(session_key, state, turn_id)
+        self.record(session_key).revision += 1
+
+
+@caught_by("extend.all-or-none")
+class ClaimsToWrite(Memory):
+    """`write` is there, and gives up on the first message that it can't store, keeping those before."""
+
+    def write(self, session_key: str, /, **change: Unpack[Change]) -> int:
+        for message in change.pop("append", ()):
+            self.append(session_key, message)
+        return super().write(session_key, **change)
+
+
+@caught_by("activity.begin_turn")
+class BeginIsNoActivity(Memory):
+    """A turn begun does not move its session to the front."""
+
+    def begin_turn(self, session_key: str, turn_id: str, /, *, stuck_after: float | None = None) -> SessionState:
+        before = self.active(session_key)
+        state = super().begin_turn(session_key, turn_id, stuck_after=stuck_after)
+        self.was_active(session_key, before)
+        return state
