@@ -1,0 +1,193 @@
+"""Measuring contenders in turn, and what a row of the table is.
+
+A figure is a ratio of two contenders that took turns within one run, in small chunks, so that whatever else the
+machine does meets them alike. One round gives one ratio of means; the figure is the median over all rounds, which a few
+rounds that were disturbed can't move. A round is as long as whatever happens only now and then, such as indexing a
+batch, so that the mean of a round holds all of it.
+"""
+
+import gc
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from time import perf_counter_ns
+
+import attrs
+
+from benchmarks.corpus import Corpus, generated
+
+Operation = Callable[[int], object]
+"""One operation; the argument counts up from 0 with each call."""
+
+OURS, FLOOR = "ours", "floor"
+
+
+@attrs.frozen
+class Samples:
+    """How long each operation of one contender took, in nanoseconds, round by round."""
+
+    rounds: Sequence[Sequence[int]]
+
+    @property
+    def times(self) -> list[int]:
+        """All of them, the shortest first."""
+        return sorted(time for times in self.rounds for time in times)
+
+    @property
+    def median(self) -> float:
+        """The median operation."""
+        return statistics.median(self.times)
+
+    @property
+    def mean(self) -> float:
+        """The mean operation."""
+        return statistics.fmean(self.times)
+
+    @property
+    def p99(self) -> float:
+        """What one operation in a hundred exceeds."""
+        times = self.times
+        return times[math.ceil(len(times) * 0.99) - 1]
+
+    @property
+    def fastest(self) -> float:
+        """The shortest operation."""
+        return self.times[0]
+
+    @property
+    def worst(self) -> float:
+        """The longest operation."""
+        return self.times[-1]
+
+    @property
+    def typical_mean(self) -> float:
+        """The mean operation of the median round."""
+        return statistics.median(map(statistics.fmean, self.rounds))
+
+
+@attrs.frozen
+class Scale:
+    """How much is measured.
+
+    Attributes:
+        deep: how many messages the long session has, and how many sessions the long list.
+        rounds: how often a round of many operations is repeated.
+        per_round: how many operations such a round has; in full, what one batch of an index takes.
+        repeats: how often a single long operation is.
+        seconds: how long processes hammer.
+        appends: how many each thread of a crowd makes.
+        starts: how many processes are started to see how long that takes.
+    """
+
+    deep: int
+    rounds: int
+    per_round: int
+    repeats: int
+    seconds: float
+    appends: int
+    starts: int
+
+
+FULL = Scale(deep=10_000, rounds=9, per_round=2_048, repeats=15, seconds=5, appends=1_000, starts=15)
+QUICK = Scale(deep=300, rounds=3, per_round=64, repeats=3, seconds=0.5, appends=20, starts=2)
+
+
+@attrs.frozen
+class Run:
+    """What a row is given: a fresh folder of its own, and how much to measure."""
+
+    folder: Path
+    scale: Scale
+
+    @property
+    def corpus(self) -> Corpus:
+        """As many messages as a long session has."""
+        return generated(self.scale.deep)
+
+
+@attrs.frozen
+class Measured:
+    """What a row found: its figure, and the samples and remarks behind it."""
+
+    value: float
+    samples: Mapping[str, Samples] = attrs.Factory(dict)
+    note: str = ""
+
+
+@attrs.frozen
+class Bound:
+    """What a figure must reach: at most the limit, or at least."""
+
+    limit: float
+    at_least: bool = False
+
+    def reached_by(self, value: float) -> bool:
+        """Whether the figure reaches it."""
+        return value >= self.limit if self.at_least else value <= self.limit
+
+
+@attrs.frozen
+class Row:
+    """A row of the table.
+
+    Attributes:
+        name: by which ``--only`` picks it, with all rows whose names it begins.
+        what: what is compared with what.
+        unit: of the figure; ``x`` is a ratio.
+        measure: finds it.
+        bound: what it must reach, where anything is demanded.
+    """
+
+    name: str
+    what: str
+    unit: str
+    measure: Callable[[Run], Measured]
+    bound: Bound | None = None
+
+
+def interleave(
+    contenders: Mapping[str, Operation], *, rounds: int, per_round: int = 1, chunk: int = 32
+) -> dict[str, Samples]:
+    """Time each operation of each contender, `chunk` by `chunk` in turn, after one chunk that is not counted."""
+    gc.collect()
+    gc.freeze()  # what the benchmark keeps is no work for the collector while others are measured
+    counters = dict.fromkeys(contenders, 0)
+    taken: dict[str, list[list[int]]] = {name: [] for name in contenders}
+    order = list(contenders)
+    for number in range(-1, rounds):
+        these: dict[str, list[int]] = {name: [] for name in contenders}
+        left = per_round if number >= 0 else min(chunk, per_round)
+        while left > 0:
+            for name in order:
+                these[name] += _timed(contenders[name], counters[name], min(chunk, left))
+                counters[name] += min(chunk, left)
+            left -= chunk
+            order.reverse()
+        if number >= 0:
+            for name in contenders:
+                taken[name].append(these[name])
+    gc.unfreeze()
+    return {name: Samples(rounds) for name, rounds in taken.items()}
+
+
+def _timed(operation: Operation, start: int, count: int) -> list[int]:
+    times: list[int] = []
+    for number in range(start, start + count):
+        before = perf_counter_ns()
+        operation(number)
+        times.append(perf_counter_ns() - before)
+    return times
+
+
+def ratio(samples: Mapping[str, Samples], ours: str = OURS, floor: str = FLOOR) -> float:
+    """How many times as long ours takes: of each round the ratio of the means, of these the median."""
+    return statistics.median(
+        statistics.fmean(one) / statistics.fmean(other)
+        for one, other in zip(samples[ours].rounds, samples[floor].rounds, strict=True)
+    )
+
+
+def compared(samples: Mapping[str, Samples], note: str = "") -> Measured:
+    """The ratio of ours to the floor as a row's figure."""
+    return Measured(ratio(samples), samples, note)

@@ -1,0 +1,135 @@
+"""The benchmarks run and report what they measured; how long anything took is never asserted."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks.corpus import ABSENT, RARE, common_word, generated
+from benchmarks.measure import QUICK, Bound, Measured, Row, Run, Samples, interleave, ratio
+
+
+@pytest.mark.parametrize("row", command.ROWS, ids=lambda row: row.name)
+def test_row_gives_a_figure(row: Row, tmp_path: Path) -> None:
+    """Every row runs on a fresh folder and finds a number that can be compared with a bound; a crowd loses nothing."""
+    measured = row.measure(Run(tmp_path, QUICK))
+    assert math.isfinite(measured.value)
+    assert row.unit != "lost" or measured.value == 0
+    for samples in measured.samples.values():
+        assert min(samples.times) > 0
+
+
+def test_row_names_are_unique_and_explained() -> None:
+    """Each row has a name of its own, under which the README says what it means."""
+    names = [row.name for row in command.ROWS]
+    assert len(set(names)) == len(names)
+    text = command.README.read_text(encoding="utf-8")
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def test_messages_are_of_the_kinds_that_were_promised() -> None:
+    """60 % short texts, 25 % tool calls, 15 % tool results of 2 to 6 KB; a rare, a common and an absent word."""
+    messages = generated(4_000).messages
+    results = [message for message in messages if message.role == "tool"]
+    calls = [message for message in messages if message.tool_calls]
+    assert abs(len(results) / len(messages) - 0.15) < 0.02
+    assert abs(len(calls) / len(messages) - 0.25) < 0.02
+    assert all(1_900 <= len(message.text) <= 6_000 for message in results)
+    assert all(len(message.text) < 400 for message in messages if message.role != "tool")
+    assert sum(RARE in message.text for message in messages) == 2
+    assert sum(common_word() in message.text.split() for message in messages) > len(messages) / 4
+    assert not any(ABSENT in message.text for message in messages)
+
+
+def test_messages_are_always_the_same() -> None:
+    """Two runs measure the same messages, and a shorter run a part of them."""
+    assert generated(50).lines == generated(100).lines[:50]
+
+
+def test_contenders_take_turns() -> None:
+    """Chunks alternate, and who goes first alternates too; the chunk that warms up is not counted."""
+    calls: list[tuple[str, int]] = []
+    samples = interleave(
+        {
+            "ours": lambda number: calls.append(("ours", number)),
+            "floor": lambda number: calls.append(("floor", number)),
+        },
+        rounds=1,
+        per_round=4,
+        chunk=2,
+    )
+    names = [name for name, _ in calls]
+    assert names == [name for name in ("ours", "floor", "floor", "ours", "ours", "floor") for _ in range(2)]
+    assert [number for name, number in calls if name == "ours"] == list(range(6))
+    assert [len(found.times) for found in samples.values()] == [4, 4]
+
+
+def test_figure_is_the_median_of_the_rounds_ratios() -> None:
+    """Each round gives a ratio of means; one disturbed round moves nothing."""
+    ours = Samples([[2, 4], [4, 4], [1_000, 1_000]])
+    floor = Samples([[1, 1], [1, 1], [1, 1]])
+    assert ratio({"ours": ours, "floor": floor}) == 4
+    assert (ours.median, ours.worst, ours.p99, ours.typical_mean) == (4, 1_000, 1_000, 4)
+
+
+def test_bounds_hold_at_their_limit() -> None:
+    """At most the limit, or at least; the limit itself will do."""
+    assert [Bound(2).reached_by(value) for value in (1.9, 2, 2.1)] == [True, True, False]
+    assert [Bound(2, at_least=True).reached_by(value) for value in (1.9, 2, 2.1)] == [False, True, True]
+
+
+def _row(name: str, value: float) -> Row:
+    return Row(name, "one thing : another", "x", lambda _: Measured(value), Bound(2))
+
+
+def test_command_reports_and_checks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The table and the JSON say whether each bound is reached; ``--check`` fails where one is not, and only then."""
+    monkeypatch.setattr(command, "ROWS", (_row("good", 1.5), _row("slow", 2.5)))
+    file = tmp_path / "figures.json"
+    assert command.main(["--json", str(file)]) == 0
+    printed = capsys.readouterr().out
+    assert "1.50 x" in printed
+    assert "<= 2 MISSED" in printed
+    assert "missed: slow" in printed
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    assert [(row["name"], row["figure"], row["reached"]) for row in found["rows"]] == [
+        ("good", 1.5, True),
+        ("slow", 2.5, False),
+    ]
+    assert found["machine"].keys() == {"system", "architecture", "cores", "python", "sqlite"}
+    assert command.main(["--check"]) == 1
+    assert command.main(["--check", "--only", "good"]) == 0
+
+
+def test_record_replaces_the_last_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``--record`` keeps what the README says above, and puts the new figures in the place of the old ones."""
+    readme = tmp_path / "README.md"
+    readme.write_text("# Benchmarks\n\n## The last figures\n\nold\n", encoding="utf-8")
+    monkeypatch.setattr(command, "README", readme)
+    monkeypatch.setattr(command, "ROWS", (_row("good", 1.5),))
+    for _ in range(2):
+        assert command.main(["--record"]) == 0
+        text = readme.read_text(encoding="utf-8")
+        assert text.startswith("# Benchmarks\n\n## The last figures\n\n2")
+        assert "old" not in text
+        assert text.count("| `good` |  |  | 1.50 x | <= 2 reached |  |\n") == 1
+
+
+@pytest.mark.parametrize("wrong", ["--quick", "--only"])
+def test_record_takes_everything_in_full(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Figures to keep are of every row, at full length."""
+    with pytest.raises(SystemExit):
+        command.main(["--record", wrong, *(["memory"] if wrong == "--only" else [])])
+    assert "in full" in capsys.readouterr().err
+
+
+def test_only_refuses_what_no_row_begins_with(capsys: pytest.CaptureFixture[str]) -> None:
+    """A misspelt row is an error that lists the rows, not an empty table."""
+    with pytest.raises(SystemExit):
+        command.main(["--only", "sqllite"])
+    assert "sqlite.append" in capsys.readouterr().err
