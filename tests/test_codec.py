@@ -1,8 +1,11 @@
 """Messages to JSON bytes and back."""
 
+import copy
 import json
+import pickle
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -271,6 +274,18 @@ def test_max_bytes_is_the_limit_of_a_message() -> None:
     encode_message(message, max_bytes=size)
     with pytest.raises(InvalidMessageError, match=f"takes {size} bytes; max_message_bytes is {size - 1}"):
         encode_message(message, max_bytes=size - 1)
+
+
+def test_what_was_decoded_is_as_frozen_as_what_was_built() -> None:
+    """A decoded message is put together by other means, and is a `ChatMessage` like any other all the same."""
+    decoded = decode_message(encode_message(ChatMessage.user("a")))
+    assert type(decoded) is ChatMessage
+    for change in (partial(setattr, decoded, "role", "b"), partial(delattr, decoded, "role")):
+        with pytest.raises(attrs.exceptions.FrozenInstanceError):
+            change()
+    assert attrs.evolve(decoded, role="b").role == "b"
+    for copied in (copy.copy(decoded), copy.deepcopy(decoded), pickle.loads(pickle.dumps(decoded))):  # noqa: S301 -- ours
+        assert copied == decoded
 
 
 def test_any_text_comes_back() -> None:
