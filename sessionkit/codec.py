@@ -84,8 +84,10 @@ def decode_text(raw: bytes | str) -> str:
         wire = _decode_wire(raw)
     except (ValueError, RecursionError):
         return decode_message(raw).text
-    calls: Any = wire.tool_calls or ()
     content: Any = wire.content or None
+    calls: Any = wire.tool_calls or ()
+    if not calls and isinstance(content, str):
+        return content
     return searchable_text(content, [(call.function.name, call.function.arguments) for call in calls])
 
 

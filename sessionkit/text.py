@@ -83,12 +83,17 @@ def tokenize(text: str) -> frozenset[str]:
     """Every term that the text holds; none where there is no letter, mark, digit or underscore in it.
 
     A backend that keeps an index of them stores `TERMS_VERSION` with it. Any text is taken, at the cost of a pass over
-    it: about 0.1 ms for 160 words, a tenth of that where all is ASCII.
+    it: about 0.1 ms for 160 words that are not ASCII, a tenth of that for those that are.
     """
     if text.isascii():
         return frozenset(_ASCII_TERM.findall(text.lower()))
-    terms: set[str] = set()
-    for word, unspaced in _runs(text):
+    # No term and no normalisation reaches across a space, so only the words that need it go the dear way.
+    plain: list[str] = []
+    others: list[str] = []
+    for word in text.split():
+        (plain if word.isascii() else others).append(word)
+    terms = set(_ASCII_TERM.findall(" ".join(plain).lower()))
+    for word, unspaced in _runs(" ".join(others)):
         if word:
             terms.add(word)
         terms.update(unspaced, _pairs(unspaced))

@@ -100,7 +100,7 @@ def slowly(text: str, *, query: bool = False) -> set[str]:
 TERM_CATEGORIES = {"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd"}
 
 
-@given(st.text() | st.text("aB_ 9日本ーかﾊ한é\u0308😀.\0", max_size=20))
+@given(st.text() | st.text("aB_ 9日本ーかﾊ한é\u0308😀.\0\u00a0\u3000\n", max_size=20))
 @example("ß" * 3 + "日本")
 def test_tokenizing_is_what_a_slow_reading_gives(text: str) -> None:
     """For any text, lone surrogates and unassigned characters included."""
