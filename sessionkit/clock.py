@@ -27,9 +27,13 @@ def from_datetime(moment: datetime) -> int:
     """Microseconds since the epoch, exactly.
 
     Raises:
+        TypeError: it is no datetime.
         ValueError: the datetime is naive, so that nobody can say which moment it is, or outside the years 1 to 9999 in
             UTC, so that `to_datetime` could not give it back.
     """
+    if not isinstance(moment, datetime):
+        msg = f"a time is a datetime, not {type(moment).__name__}"
+        raise TypeError(msg)
     if moment.utcoffset() is None:
         msg = f"a naive datetime ({moment.isoformat()}) names no moment; give it a timezone, such as datetime.UTC"
         raise ValueError(msg)

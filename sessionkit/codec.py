@@ -117,8 +117,8 @@ def decode_json(raw: bytes | str) -> JSON:
     except RecursionError:
         msg = f"nested deeper than {MAX_DEPTH} levels"
         raise InvalidMessageError(msg) from None
-    except ValueError as error:
-        value = _decode_slowly(raw, error)
+    except ValueError:
+        value = _decode_slowly(raw)
     if _may_be_deep(raw):
         fault = find_fault(value, "the value")
         if fault:
@@ -354,7 +354,7 @@ def _may_be_deep(raw: bytes | str) -> bool:
     return raw.count(b"{") + raw.count(b"[") > MAX_DEPTH
 
 
-def _decode_slowly(raw: bytes | str, reason: ValueError) -> JSON:
+def _decode_slowly(raw: bytes | str) -> JSON:
     """By the standard library, which takes a few long integers that msgspec does not."""
 
     def refuse(constant: str) -> NoReturn:
@@ -371,7 +371,7 @@ def _decode_slowly(raw: bytes | str, reason: ValueError) -> JSON:
         _encode(value)  # refuses the lone surrogates that the standard library lets through
     except InvalidMessageError:
         raise
-    except _NOT_JSON:
-        msg = f"no valid JSON: {reason}"
+    except _NOT_JSON as error:
+        msg = f"no valid JSON: {error}"
         raise InvalidMessageError(msg) from None
     return value

@@ -67,7 +67,7 @@ def check_not_negative(value: float, what: str) -> None:
         msg = f"{what} is a number, not {type(value).__name__}"
         raise TypeError(msg)
     if not value >= 0:
-        msg = f"{what} can't be negative: {value}"
+        msg = f"{what} must be 0 or more, not {value}"
         raise ValueError(msg)
 
 

@@ -196,6 +196,17 @@ class SessionQuery:
         return sessions[self.offset : None if self.limit is None else self.offset + self.limit]
 
 
+def check_query(query: SessionQuery) -> None:
+    """Accept what `SessionBackend.search` does.
+
+    Raises:
+        TypeError: it is no `SessionQuery`.
+    """
+    if not isinstance(query, SessionQuery):
+        msg = f"a query is a SessionQuery, not {type(query).__name__}"
+        raise TypeError(msg)
+
+
 def by_activity(metadata: SessionMetadata) -> tuple[float, str]:
     """The sort key of every list of sessions: most recently active first, ties by key; those without a time last."""
     moment = metadata.last_activity

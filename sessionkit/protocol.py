@@ -43,7 +43,7 @@ from sessionkit.clock import from_datetime, now
 from sessionkit.errors import UnsupportedFeatureWarning
 from sessionkit.keys import check_count, check_not_negative, check_session_key, check_state
 from sessionkit.messages import JSON, ChatMessage, TimestampedMessage
-from sessionkit.models import SessionContext, SessionMetadata, SessionQuery, SessionState, by_activity
+from sessionkit.models import SessionContext, SessionMetadata, SessionQuery, SessionState, by_activity, check_query
 from sessionkit.warn import warn_caller
 
 
@@ -178,6 +178,7 @@ class SessionBackend(CoreBackend, Protocol):
         A message matches when it holds every term of the keyword; a session matches when one of its messages does and
         all filters hold. The same answer on every backend. The default scans every message.
         """
+        check_query(query)
         return query.page(
             metadata
             for metadata in self.list_sessions_with_metadata()

@@ -14,7 +14,7 @@ import attrs
 from sessionkit.clock import from_datetime, now, optional_datetime, optional_microseconds, to_datetime
 from sessionkit.codec import decode_json, encode_json
 from sessionkit.errors import ConflictError
-from sessionkit.keys import check_text
+from sessionkit.keys import check_count, check_text
 from sessionkit.messages import JSON, ChatMessage, TimestampedMessage, give_timestamp
 from sessionkit.models import IDLE, RUNNING, SessionContext, SessionMetadata, SessionState
 
@@ -128,7 +128,7 @@ class SessionRecord:
             self.turn_id,
             optional_datetime(self.turn_started_at),
             optional_datetime(self.heartbeat_at),
-            decode_json(encode_json(self.attributes, "attributes")) if self.attributes else {},
+            _own(self.attributes) if self.attributes else {},
             self.revision,
         )
 
@@ -153,10 +153,19 @@ class SessionRecord:
 
 
 def restored_times(messages: Iterable[TimestampedMessage]) -> tuple[list[ChatMessage], list[int]]:
-    """The messages and when each was stored: never before the one before it, and where no time is given, with it."""
+    """The messages and when each was stored: never before the one before it, and where no time is given, with it.
+
+    Raises:
+        TypeError: one is no `TimestampedMessage`, or its time is no datetime.
+        ValueError: a time is naive.
+        InvalidMessageError: a message's own timestamp is.
+    """
     kept: list[ChatMessage] = []
     given: list[int | None] = []
     for stored in messages:
+        if not isinstance(stored, TimestampedMessage):
+            msg = f"what is restored is a TimestampedMessage, not {type(stored).__name__}"
+            raise TypeError(msg)
         kept.append(stored.message)
         given.append(optional_microseconds(stored.created_at or _said_at(stored.message)))
     latest = next((moment for moment in given if moment is not None), None)
@@ -192,8 +201,14 @@ def check_fences(
     """The conditions of `SupportsWrite.write`.
 
     Raises:
+        TypeError: one of them is of another type.
+        ValueError: `if_revision` is negative, or `if_turn` holds a lone surrogate.
         ConflictError: the session's revision is not `if_revision`, or the turn that runs in it is not `if_turn`.
     """
+    if if_revision is not None:
+        check_count(if_revision, "if_revision")
+    if if_turn is not None:
+        check_text(if_turn, "if_turn")
     revision = 0 if record is None else record.revision
     if if_revision is not None and revision != if_revision:
         msg = f"{session_key!r} is at revision {revision}, not {if_revision}: load it again"
@@ -255,10 +270,15 @@ def check_metadata(metadata: SessionMetadata) -> None:
     """Accept what `SupportsRestore.restore` is to put back, if it can be stored exactly.
 
     Raises:
-        TypeError: a field that should be text is none.
-        ValueError: a field holds a lone surrogate, or a time is naive.
+        TypeError: it is no metadata, or a field is of another type.
+        ValueError: a text holds a lone surrogate, a time is naive, or the revision is negative.
         InvalidMessageError: an attribute can't be stored exactly.
     """
+    if not isinstance(metadata, SessionMetadata):
+        msg = f"metadata must be a SessionMetadata, not {type(metadata).__name__}"
+        raise TypeError(msg)
+    if metadata.revision is not None:
+        check_count(metadata.revision, "a revision")
     for field in ("name", "agent_alias", "channel_id", "room_id", "sender_id", "state", "turn_id"):
         value = getattr(metadata, field)
         if value is not None:

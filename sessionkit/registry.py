@@ -15,7 +15,7 @@ import attrs
 import msgspec
 
 from sessionkit.defaults import as_open_backend
-from sessionkit.errors import BackendUnavailableError, BackendURLError
+from sessionkit.errors import BackendUnavailableError, BackendURLError, SessionKitError
 from sessionkit.os_errors import unavailable
 from sessionkit.protocol import CoreBackend, OpenBackend
 
@@ -77,6 +77,10 @@ class BackendURL:
         scheme = scheme.lower()
         if not separator or not _SCHEME.fullmatch(scheme):
             raise BackendURLError(f"a backend's URL begins with a scheme and '://', such as {_EXAMPLES}")
+        if not _is_unicode(rest):
+            raise BackendURLError(
+                f"a {scheme} URL can't name what is no UTF-8; the class of the backend itself takes any path"
+            )
         fault = _FORBIDDEN.search(rest)
         if fault:
             code = f"%{ord(fault[0]):02X}"
@@ -127,7 +131,11 @@ def register_backend(scheme: str, factory: Factory) -> None:
 
     Raises:
         BackendURLError: the scheme is no scheme.
+        TypeError: the factory can't be called.
     """
+    if not callable(factory):
+        msg = f"a factory is called with a BackendURL; {type(factory).__name__} can't be"
+        raise TypeError(msg)
     if not _SCHEME.fullmatch(scheme):
         raise BackendURLError(
             f"a scheme is a lower-case letter, then letters, digits, '+', '-' and '.': {scheme!r} is not"
@@ -153,7 +161,7 @@ def open_backend(url: str | BackendURL | None = None, **options: Any) -> OpenBac
 
     Raises:
         BackendURLError: the URL can't be read, nobody or more than one knows its scheme, or an option is unknown, given
-            twice or of the wrong type.
+            twice, of the wrong type or out of range.
         BackendUnavailableError: the store can't be opened.
     """
     if url is None:
@@ -161,7 +169,13 @@ def open_backend(url: str | BackendURL | None = None, **options: Any) -> OpenBac
     if not isinstance(url, BackendURL):
         url = BackendURL.parse(url)
     factory = _factory(url.scheme)
-    backend = factory(url, **_typed_options(url, factory, options))
+    typed = _typed_options(url, factory, options)
+    try:
+        backend = factory(url, **typed)
+    except SessionKitError:
+        raise
+    except ValueError as error:
+        raise BackendURLError(f"an option of {url.scheme} is wrong: {error}") from error
     try:
         return as_open_backend(backend)
     except TypeError as error:
@@ -181,7 +195,7 @@ def default_url() -> str:
     except OSError as error:
         msg = f"the user's data directory can't be used ({error}); give a URL, such as {_EXAMPLES}"
         raise BackendUnavailableError(msg) from error
-    return f"sqlite:///{quote((directory / 'sessions.db').as_posix())}"
+    return f"sqlite:///{quote(os.fsencode(directory / 'sessions.db'))}"
 
 
 def _split(rest: str) -> tuple[str | None, str | None, str | None, int | None, str, list[tuple[str, str]]] | None:
@@ -203,6 +217,15 @@ def _split(rest: str) -> tuple[str | None, str | None, str | None, int | None, s
         )
     except ValueError:
         return None
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether UTF-8 can hold it: no byte of a path that is none, as Python smuggles it into a text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _unquoted(part: str) -> str:

@@ -191,6 +191,8 @@ BAD_ATTRIBUTES: dict[str, Any] = {
     "lone surrogate": {"\ud800": 1},
     "nesting": {"a": nested(10_000)},
 }
+NO_TIME: Any = "2026-11-20"
+NO_COUNT: Any = 3.0
 OUT_OF_RANGE: dict[str, tuple[Callable[[Backend], object], type[Exception], str]] = {
     "last no count": (
         lambda b: b.load_with_timestamps("kept", last=1.5),
@@ -206,18 +208,18 @@ OUT_OF_RANGE: dict[str, tuple[Callable[[Backend], object], type[Exception], str]
     "ttl None": (lambda b: b.cleanup_stale(None), TypeError, "ttl_hours is a number, not NoneType"),
     "drop no count": (lambda b: b.write("kept", drop_last=1.5), TypeError, "drop_last is a whole number, not float"),
     "drop None": (lambda b: b.write("kept", drop_last=None), TypeError, "drop_last is a whole number, not NoneType"),
-    "last": (lambda b: b.load_with_timestamps("kept", last=-1), ValueError, "last can't be negative"),
-    "ttl": (lambda b: b.cleanup_stale(-0.1), ValueError, "ttl_hours can't be negative"),
-    "ttl NaN": (lambda b: b.cleanup_stale(float("nan")), ValueError, "ttl_hours can't be negative"),
-    "threshold": (lambda b: b.list_stuck_sessions(-1), ValueError, "threshold_secs can't be negative"),
-    "stuck_after": (lambda b: b.begin_turn("kept", "t", stuck_after=-1), ValueError, "stuck_after can't be negative"),
-    "drop_last": (lambda b: b.write("kept", drop_last=-1), ValueError, "drop_last can't be negative"),
+    "last": (lambda b: b.load_with_timestamps("kept", last=-1), ValueError, "last must be 0 or more"),
+    "ttl": (lambda b: b.cleanup_stale(-0.1), ValueError, "ttl_hours must be 0 or more"),
+    "ttl NaN": (lambda b: b.cleanup_stale(float("nan")), ValueError, "ttl_hours must be 0 or more"),
+    "threshold": (lambda b: b.list_stuck_sessions(-1), ValueError, "threshold_secs must be 0 or more"),
+    "stuck_after": (lambda b: b.begin_turn("kept", "t", stuck_after=-1), ValueError, "stuck_after must be 0 or more"),
+    "drop_last": (lambda b: b.write("kept", drop_last=-1), ValueError, "drop_last must be 0 or more"),
     "drop too many": (lambda b: b.write("kept", drop_last=2), ValueError, "'kept' has 1 messages, so 2 can't"),
     "drop of nothing": (lambda b: b.write("new", drop_last=1), ValueError, "has 0 messages"),
     "empty state": (lambda b: b.set_session_state("kept", ""), ValueError, "a state can't be empty"),
     "empty turn": (lambda b: b.begin_turn("kept", ""), ValueError, "a turn id can't be empty"),
-    "limit": (lambda b: b.search(SessionQuery(limit=-1)), ValueError, "limit can't be negative"),
-    "offset": (lambda b: b.search(SessionQuery(offset=-1)), ValueError, "offset can't be negative"),
+    "limit": (lambda b: b.search(SessionQuery(limit=-1)), ValueError, "limit must be 0 or more"),
+    "offset": (lambda b: b.search(SessionQuery(offset=-1)), ValueError, "offset must be 0 or more"),
     "naive since": (lambda b: b.search(SessionQuery(active_since=NAIVE)), ValueError, "timezone-aware"),
     "naive time": (
         lambda b: b.restore("new", [TimestampedMessage(GOOD, NAIVE)], META),
@@ -254,6 +256,46 @@ OUT_OF_RANGE: dict[str, tuple[Callable[[Backend], object], type[Exception], str]
     "name no text": (lambda b: b.set_session_name("kept", 5), TypeError, "name is text, not int"),
     "state no text": (lambda b: b.set_session_state("kept", None), TypeError, "a state is text, not NoneType"),
     "turn no text": (lambda b: b.begin_turn("kept", 5), TypeError, "a turn id is text, not int"),
+    "no query": (lambda b: b.search(None), TypeError, "a query is a SessionQuery, not NoneType"),
+    "revision no number": (
+        lambda b: b.write("kept", append=[GOOD], if_revision="1"),
+        TypeError,
+        "if_revision is a whole number, not str",
+    ),
+    "revision no count": (lambda b: b.write("kept", if_revision=1.0), TypeError, "a whole number, not float"),
+    "negative revision": (lambda b: b.write("kept", if_revision=-1), ValueError, "if_revision must be 0 or more"),
+    "fence no text": (lambda b: b.write("kept", append=[GOOD], if_turn=5), TypeError, "if_turn is text, not int"),
+    "no metadata": (lambda b: b.restore("new", [], None), TypeError, "must be a SessionMetadata, not NoneType"),
+    "restoring what is not stored": (
+        lambda b: b.restore("new", [GOOD], META),
+        TypeError,
+        "is a TimestampedMessage, not ChatMessage",
+    ),
+    "time no datetime": (
+        lambda b: b.restore("new", [TimestampedMessage(GOOD, NO_TIME)], META),
+        TypeError,
+        "a time is a datetime, not str",
+    ),
+    "creation no datetime": (
+        lambda b: b.restore("new", [], SessionMetadata("new", NO_TIME)),
+        TypeError,
+        "a time is a datetime, not str",
+    ),
+    "restored revision no count": (
+        lambda b: b.restore("new", [TimestampedMessage(GOOD)], SessionMetadata("new", revision=NO_COUNT)),
+        TypeError,
+        "a revision is a whole number, not float",
+    ),
+    "restored revision a bool": (
+        lambda b: b.restore("new", [], SessionMetadata("new", revision=True)),
+        TypeError,
+        "a revision is a whole number, not bool",
+    ),
+    "restored revision negative": (
+        lambda b: b.restore("new", [], SessionMetadata("new", revision=-1)),
+        ValueError,
+        "a revision must be 0 or more",
+    ),
     "revision": (lambda b: b.write("kept", append=[GOOD], if_revision=0), ConflictError, "'kept' is at revision"),
     "turn": (lambda b: b.write("kept", append=[GOOD], if_turn="other"), ConflictError, "turn 'turn' runs in 'kept'"),
     "restoring over": (lambda b: b.restore("kept", [], SessionMetadata("kept")), ConflictError, "'kept' exists"),

@@ -65,6 +65,18 @@ def test_a_folder_that_can_not_be_written_is_an_error_of_ours(scheme: str, publi
     assert [path.name for path in public_folder.iterdir()] == ["open"]
 
 
+@pytest.mark.parametrize("mode", ["rw", "ro"])
+@pytest.mark.parametrize("scheme", ON_DISK)
+def test_a_place_that_can_not_be_looked_at_is_an_error_of_ours(scheme: str, mode: str, public_folder: Path) -> None:
+    """In a folder that is closed to this user, or under a name that no file system takes."""
+    with unprivileged():
+        use(url_of(scheme, public_folder / "open"))  # also imports what it needs
+    (public_folder / "closed").mkdir(mode=0o700)
+    for folder in (public_folder / "closed" / "x", public_folder / "open" / ("x" * 300)):
+        with unprivileged(), pytest.raises(BackendUnavailableError, match=str(folder)):
+            use(f"{url_of(scheme, folder)}?mode={mode}")
+
+
 @pytest.mark.parametrize("scheme", ON_DISK)
 def test_a_file_in_the_way_is_an_error_of_ours(scheme: str, tmp_path: Path) -> None:
     """Where a folder should be; it is left as it was."""
@@ -91,8 +103,9 @@ def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path, content: bytes
 
 def test_a_folder_where_the_database_should_be_is_an_error_of_ours(tmp_path: Path) -> None:
     """As is a database where the folder of files should be."""
-    with pytest.raises(BackendUnavailableError, match=str(tmp_path)):
+    with pytest.raises(BackendUnavailableError, match=f"{tmp_path} is no regular file"):
         use(f"sqlite:///{tmp_path}")
+    assert not Path(f"{tmp_path}-lock").exists()
     use(f"sqlite:///{tmp_path}/file")
     with pytest.raises(BackendUnavailableError, match=f"{tmp_path}/file"):
         use(f"jsonl:///{tmp_path}/file")
@@ -153,6 +166,10 @@ def test_a_file_of_messages_from_the_future_is_left_alone(tmp_path: Path) -> Non
         ("jsonl://user:{}@host/x?nothing=1", "jsonl has no option 'nothing'; known are "),
         ("memory://user:{}@host/x?nothing=1", "memory has no option 'nothing'; known are "),
         ("sqlite://user:{}@host/x.db?synchronous=perhaps", "option 'synchronous' must be one of "),
+        ("sqlite:///x.db?busy_timeout=-1", "an option of sqlite is wrong: busy_timeout must be 0 or more, not -1"),
+        ("jsonl:///x?lock_timeout=-0.5", "an option of jsonl is wrong: lock_timeout must be 0 or more, not -0.5"),
+        ("memory://?max_message_bytes=-1", "an option of memory is wrong: max_message_bytes must be 0 or more"),
+        ("sqlite:///x\udcff.db", "a sqlite URL can't name what is no UTF-8"),
         ("sqlite://user:{}@host:x/x.db", "the sqlite URL can't be read"),
         ("jsonl://user:{}@host/x?mode=rw&mode=ro", "option 'mode' is given twice"),
     ],

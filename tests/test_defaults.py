@@ -62,7 +62,7 @@ def test_load_with_timestamps_slices_and_gives_the_messages_own(backend: Session
     for last in (0, 1, 2, 3, 4):
         assert backend.load_with_timestamps("k", last=last) == stored[3 - min(last, 3) :]
     assert backend.load_with_timestamps("unknown", last=1) == []
-    with pytest.raises(ValueError, match="last can't be negative"):
+    with pytest.raises(ValueError, match="last must be 0 or more"):
         backend.load_with_timestamps("k", last=-1)
 
 
@@ -143,7 +143,7 @@ def test_cleanup_deletes_what_is_older_and_has_times(backend: SessionBackend) ->
     assert backend.cleanup_stale(10**6) == 0
     assert backend.cleanup_stale(1) == 1
     assert sorted(backend.list_sessions()) == ["new", "timeless"]
-    with pytest.raises(ValueError, match="ttl_hours can't be negative"):
+    with pytest.raises(ValueError, match="ttl_hours must be 0 or more"):
         backend.cleanup_stale(-1)
 
 
@@ -221,7 +221,7 @@ def test_defaults_refuse_arguments_out_of_range(backend: SessionBackend) -> None
     """As every backend does."""
     with pytest.raises(ValueError, match="a state can't be empty"):
         backend.set_session_state("k", "")
-    with pytest.raises(ValueError, match="threshold_secs can't be negative"):
+    with pytest.raises(ValueError, match="threshold_secs must be 0 or more"):
         backend.list_stuck_sessions(-1)
 
 

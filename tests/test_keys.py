@@ -114,13 +114,13 @@ def test_zero_and_more_are_in_range(value: float) -> None:
 @pytest.mark.parametrize("value", [-1, -0.001, float("nan"), float("-inf")])
 def test_less_than_zero_is_out_of_range(value: float) -> None:
     """And so is what is no number."""
-    with pytest.raises(ValueError, match="it can't be negative"):
+    with pytest.raises(ValueError, match="it must be 0 or more"):
         check_not_negative(value, "it")
 
 
 def test_less_than_none_is_no_count() -> None:
     """As for any number."""
-    with pytest.raises(ValueError, match="it can't be negative: -1"):
+    with pytest.raises(ValueError, match="it must be 0 or more, not -1"):
         check_count(-1, "it")
 
 

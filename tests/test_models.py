@@ -122,8 +122,8 @@ def test_texts_are_read_only_where_they_matter() -> None:
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        ({"limit": -1}, "limit can't be negative: -1"),
-        ({"offset": -1}, "offset can't be negative: -1"),
+        ({"limit": -1}, "limit must be 0 or more, not -1"),
+        ({"offset": -1}, "offset must be 0 or more, not -1"),
         ({"active_since": NAIVE}, "active_since must be timezone-aware"),
         ({"active_until": NAIVE}, "active_until must be timezone-aware"),
     ],

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 from msgspec import UNSET
 
@@ -13,7 +13,7 @@ from sessionkit.errors import BackendClosedError, BackendUnavailableError, Confl
 from sessionkit.forks import survive_forks
 from sessionkit.keys import check_count, check_not_negative, check_session_key
 from sessionkit.messages import JSON, ChatMessage, TimestampedMessage
-from sessionkit.models import RUNNING, SessionMetadata, SessionQuery, by_activity
+from sessionkit.models import RUNNING, SessionMetadata, SessionQuery, by_activity, check_query
 from sessionkit.record import (
     SessionRecord,
     check_attributes,
@@ -32,6 +32,8 @@ from sessionkit_jsonl.floor import RevisionFloor
 from sessionkit_jsonl.folder import Folder
 from sessionkit_jsonl.log import SessionLog
 from sessionkit_jsonl.slots import Locked, Slots
+
+Mode = Literal["rw", "ro"]
 
 
 class JSONLBackend(RecordBackend):
@@ -58,14 +60,20 @@ class JSONLBackend(RecordBackend):
         lock_timeout: float = 10.0,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         fsync: bool = False,
-        mode: Literal["rw", "ro"] = "rw",
+        mode: Mode = "rw",
     ) -> None:
+        if mode not in get_args(Mode):
+            msg = f"mode must be one of {', '.join(get_args(Mode))}, not {mode!r}"
+            raise ValueError(msg)
+        if not isinstance(fsync, bool):
+            msg = f"fsync is True or False, not {fsync!r}"
+            raise TypeError(msg)
         check_not_negative(lock_timeout, "lock_timeout")
+        check_not_negative(max_message_bytes, "max_message_bytes")
         self._folder = Folder(folder, timeout=lock_timeout)
         self._floor = RevisionFloor(self._folder.path, timeout=lock_timeout, sync=fsync)
         self._slots = Slots(timeout=lock_timeout)
         self._lock_timeout = lock_timeout
-        check_not_negative(max_message_bytes, "max_message_bytes")
         self._max_message_bytes = max_message_bytes
         self._fsync = fsync
         self._writable = mode == "rw"
@@ -152,6 +160,7 @@ class JSONLBackend(RecordBackend):
         return sum(self._delete_if_stale(key, oldest) for key in stale)
 
     def search(self, query: SessionQuery, /) -> list[SessionMetadata]:
+        check_query(query)
         self._check_open()
         found: list[SessionMetadata] = []
         for view, record in self._folder.views():

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sessionkit.errors import CorruptSessionError, Outcome
+from sessionkit.errors import BackendUnavailableError, CorruptSessionError, Outcome
 from sessionkit.os_errors import unavailable
 
 OWNER_ONLY = 0o600
@@ -44,7 +44,12 @@ def make_folder(path: str) -> None:
 def check_folder(path: str) -> None:
     """Accept a folder that is there."""
     with os_errors(path):
-        if not stat.S_ISDIR(Path(path).stat().st_mode):
+        try:
+            mode = Path(path).stat().st_mode
+        except FileNotFoundError as error:
+            msg = f"{path} does not exist, and a store that is opened to read (mode=ro) is not created"
+            raise BackendUnavailableError(msg) from error
+        if not stat.S_ISDIR(mode):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
 
 

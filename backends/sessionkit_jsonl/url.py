@@ -1,10 +1,8 @@
 """The factory of ``jsonl://``."""
 
-from typing import Literal
-
 from sessionkit.codec import MAX_MESSAGE_BYTES
 from sessionkit.registry import BackendURL
-from sessionkit_jsonl.backend import JSONLBackend
+from sessionkit_jsonl.backend import JSONLBackend, Mode
 
 
 def open_url(
@@ -13,7 +11,7 @@ def open_url(
     lock_timeout: float = 10.0,
     max_message_bytes: int = MAX_MESSAGE_BYTES,
     fsync: bool = False,
-    mode: Literal["rw", "ro"] = "rw",
+    mode: Mode = "rw",
 ) -> JSONLBackend:
     """Open ``jsonl:///rel/dir`` or ``jsonl:////abs/dir``; the options are those of `JSONLBackend`.
 

@@ -11,7 +11,7 @@ from sessionkit.errors import BackendClosedError, BackendURLError, ConflictError
 from sessionkit.forks import survive_forks
 from sessionkit.keys import check_count, check_not_negative, check_session_key
 from sessionkit.messages import JSON, ChatMessage, TimestampedMessage
-from sessionkit.models import RUNNING, SessionMetadata, SessionQuery, by_activity
+from sessionkit.models import RUNNING, SessionMetadata, SessionQuery, by_activity, check_query
 from sessionkit.record import (
     SessionRecord,
     check_attributes,
@@ -127,6 +127,7 @@ class MemoryBackend(RecordBackend):
             return sum(map(self.delete_session, stale))
 
     def search(self, query: SessionQuery, /) -> list[SessionMetadata]:
+        check_query(query)
         with self._lock:  # or else a session's texts could be of another moment than its metadata
             return query.page(
                 metadata

@@ -10,7 +10,7 @@ from sessionkit.codec import MAX_MESSAGE_BYTES, decode_message, encode_message
 from sessionkit.errors import BackendURLError, ConflictError, CorruptRecordWarning, InvalidMessageError
 from sessionkit.keys import check_count, check_not_negative, check_session_key
 from sessionkit.messages import JSON, ChatMessage, TimestampedMessage
-from sessionkit.models import RUNNING, SessionMetadata, SessionQuery
+from sessionkit.models import RUNNING, SessionMetadata, SessionQuery, check_query
 from sessionkit.record import (
     SessionRecord,
     check_attributes,
@@ -179,6 +179,7 @@ class SQLiteBackend(RecordBackend):
                 return deleted
 
     def search(self, query: SessionQuery, /) -> list[SessionMetadata]:
+        check_query(query)
         until = None if query.limit is None else min(query.offset + query.limit, _LARGEST)
         with self._store.reading as connection, transaction(connection, "DEFERRED"):
             return list(islice(find_sessions(connection, query), min(query.offset, _LARGEST), until))

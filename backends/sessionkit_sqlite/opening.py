@@ -25,9 +25,15 @@ def check_first(path: Path) -> None:
     """Look at a file that is there, before anything is created beside it.
 
     Raises:
-        BackendUnavailableError: it is no SQLite database, another program's, or a newer sessionkit's.
+        BackendUnavailableError: it is no file, no SQLite database, another program's, or a newer sessionkit's.
+        OSError: it can't be looked at.
     """
-    if not path.exists() or _log_of(path).exists():
+    if not path.exists():
+        return
+    if not path.is_file():
+        msg = f"{path} is no regular file, so it can't be a database; nothing was changed"
+        raise BackendUnavailableError(msg)
+    if _log_of(path).exists():
         return  # while somebody has it open, the look under the lock must do
     try:
         with closing(_connect(path, 0, "?immutable=1")) as connection:
@@ -120,7 +126,7 @@ def _log_of(path: Path) -> Path:
 def _checked(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
     try:
         if check_version(connection, path) == 0:
-            msg = f"{path} holds no sessions yet, and mode=ro creates nothing"
+            msg = f"{path} holds no sessions yet, and a store that is opened to read (mode=ro) is not created"
             raise BackendUnavailableError(msg)
     except BaseException:
         connection.close()

@@ -19,6 +19,7 @@ from weakref import WeakSet
 from sessionkit.errors import BackendClosedError, BackendUnavailableError
 from sessionkit.forks import survive_forks
 from sessionkit.locks import acquire, release
+from sessionkit.os_errors import unavailable
 from sessionkit_sqlite.failures import raise_mapped
 from sessionkit_sqlite.opening import (
     State,
@@ -73,7 +74,10 @@ class Store:
         self.reading = _ReadingOnly(self) if mode == "ro" else _Reading(self)
         survive_forks(self)  # before anything is opened
         with self.writing.lock:
-            check_first(self.path)
+            try:
+                check_first(self.path)
+            except OSError as error:
+                raise unavailable(error, self.name) from error
         with self.reading if mode == "ro" else self.writing:
             pass  # opened, and brought to this version's layout
         if mode == "rw":
@@ -230,7 +234,7 @@ class _ReadingOnly(_Connected):
     def _connect(self) -> sqlite3.Connection:
         path = self.store.path
         if not path.exists():
-            msg = f"{path} does not exist, and mode=ro creates nothing"
+            msg = f"{path} does not exist, and a store that is opened to read (mode=ro) is not created"
             raise BackendUnavailableError(msg)
         here = any(store.path == path and not store.closed for store in _writers)
         started = time.monotonic()

@@ -7,7 +7,7 @@ import click
 from sessionkit.cli.importing import Conversation, Existing, import_file
 from sessionkit.cli.rendering import counted, print_conversation, print_hit, print_sessions
 from sessionkit.cli.terminal import OneLineErrors, console, harmless, print_json_lines
-from sessionkit.errors import BackendURLError
+from sessionkit.errors import BackendURLError, CorruptSessionError
 from sessionkit.models import SessionMetadata, SessionQuery
 from sessionkit.protocol import OpenBackend
 from sessionkit.registry import BackendURL, default_url, open_backend
@@ -15,7 +15,7 @@ from sessionkit.registry import BackendURL, default_url, open_backend
 
 def _take_url(_context: click.Context, _parameter: click.Parameter, url: str | None) -> BackendURL:
     """The store that is meant, in the form that hides its password."""
-    return BackendURL.parse(url or os.environ.get("SESSIONKIT_URL") or default_url())
+    return BackendURL.parse(url if url is not None else os.environ.get("SESSIONKIT_URL") or default_url())
 
 
 _url = click.option(
@@ -114,10 +114,14 @@ def search_command(words: tuple[str, ...], url: BackendURL, limit: int, *, as_js
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete_command(key: str, url: BackendURL, *, yes: bool) -> None:
     """Delete the session KEY and all about it, for good."""
+    with _open_to_read(url) as backend:
+        try:
+            what = f"{harmless(key)} ({counted(_known(backend, key, url).message_count, 'message')})"
+        except CorruptSessionError:  # deleting is a way to mend it
+            what = f"{harmless(key)} (unreadable)"
+    if not yes:
+        click.confirm(f"Delete {what} from {url}?", abort=True)
     with open_backend(url) as backend:
-        what = f"{harmless(key)} ({counted(_known(backend, key, url).message_count, 'message')})"
-        if not yes:
-            click.confirm(f"Delete {what} from {url}?", abort=True)
         backend.delete_session(key)
     click.echo(f"Deleted {what}.")
 

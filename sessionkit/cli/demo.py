@@ -1,5 +1,6 @@
 """`sessionkit demo`: an agent dies in the middle of an answer; every step is a real call on a real store."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -45,7 +46,7 @@ def run_demo(out: Console, folder: str | None) -> None:
     place.mkdir(parents=True, exist_ok=True)
     if any(place.iterdir()):
         raise click.ClickException(f"{place} is not empty; the demo wants a folder of its own")
-    url = f"sqlite:///{quote((place / 'sessions.db').as_posix())}"
+    url = f"sqlite:///{quote(os.fsencode(place / 'sessions.db'))}"
     started = time.perf_counter()
     out.print(f"A new store: open_backend({url!r})")
     with open_store(url) as store:

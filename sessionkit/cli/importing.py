@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from sessionkit.cli.rendering import counted
+from sessionkit.cli.terminal import harmless
 from sessionkit.codec import decode_json, encode_message
 from sessionkit.defaults import extend, supports
 from sessionkit.errors import InvalidMessageError, SessionKitError
@@ -167,7 +168,7 @@ def _naming(place: str, note: str = "nothing was stored") -> Generator[None]:
     try:
         yield
     except SessionKitError as error:
-        raise click.ClickException(f"{place}: {error} ({note})") from error
+        raise click.ClickException(harmless(f"{place}: {error} ({note})")) from error
 
 
 @contextmanager
