@@ -153,7 +153,7 @@ def extend(backend: CoreBackend, session_key: str, messages: Iterable[ChatMessag
 def _has_own(backend: object, name: str) -> bool:
     """Whether the backend answers the method by its own code, and not by the default that it inherited."""
     method = getattr(backend, name, None)
-    return method is not None and getattr(method, "__func__", method) is not getattr(SessionBackend, name, None)
+    return callable(method) and getattr(method, "__func__", method) is not getattr(SessionBackend, name, None)
 
 
 class _Wrapper(SessionBackend):
@@ -175,7 +175,9 @@ class _Wrapper(SessionBackend):
         """Close what is wrapped, where that can be closed. Idempotent."""
         if not self.closed:
             self.closed = True
-            getattr(self.__wrapped__, "close", lambda: None)()
+            close = getattr(self.__wrapped__, "close", None)
+            if callable(close):
+                close()
 
     def __enter__(self) -> Self:
         return self

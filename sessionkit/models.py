@@ -107,6 +107,7 @@ def _aware(_query: object, attribute: "attrs.Attribute[Any]", value: object) -> 
     if value.utcoffset() is None:
         msg = f"{attribute.name} must be timezone-aware, such as datetime.now(UTC); this one is {value!r}"
         raise ValueError(msg)
+    from_datetime(value)  # or else it is outside the years that can be compared with
 
 
 _optional_text, _optional_count, _optional_aware = map(attrs.validators.optional, (_text, _count, _aware))
@@ -128,7 +129,7 @@ class SessionQuery:
 
     Raises:
         TypeError: one of them has another type than declared; None stands for no limit, but not for an offset.
-        ValueError: a limit or an offset is negative, or a datetime naive.
+        ValueError: a limit or an offset is negative, or a datetime naive or outside the years 1 to 9999 in UTC.
     """
 
     keyword: str | None = attrs.field(default=None, validator=_optional_text)

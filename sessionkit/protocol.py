@@ -34,10 +34,13 @@ What holds for all methods:
 `SessionBackend.set_session_state` may be given either way.
 """
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
+
+import attrs
 
 from sessionkit.clock import from_datetime, now
 from sessionkit.errors import UnsupportedFeatureWarning
@@ -45,6 +48,8 @@ from sessionkit.keys import check_count, check_not_negative, check_session_key, 
 from sessionkit.messages import JSON, ChatMessage, TimestampedMessage
 from sessionkit.models import SessionContext, SessionMetadata, SessionQuery, SessionState, by_activity, check_query
 from sessionkit.warn import warn_caller
+
+_LAST = (math.inf, "")
 
 
 def _warn(backend: object, method: str) -> None:
@@ -121,7 +126,8 @@ class SessionBackend(CoreBackend, Protocol):
 
         False where there is none. Readers and crashes see the old or the new message, never neither. Flat cost.
 
-        The default is `remove_last` and `append`: not atomic.
+        The default is `remove_last` and `append`, at the cost of a `load`: not atomic. Where the new message can't be
+        appended it appends the old one again.
 
         Raises:
             InvalidMessageError: the message can't be stored exactly; the old one stays.
@@ -129,18 +135,24 @@ class SessionBackend(CoreBackend, Protocol):
         from sessionkit.codec import encode_message  # noqa: PLC0415 -- only backends without their own pay for it
 
         encode_message(message)
-        if not self.remove_last(session_key):
+        newest = self.load_with_timestamps(session_key, last=1)
+        if not newest or not self.remove_last(session_key):
             return False
-        self.append(session_key, message)
+        try:
+            self.append(session_key, message)
+        except Exception:  # whatever the backend refuses it for, such as a limit of its own
+            self.append(session_key, newest[0].message)
+            raise
         return True
 
     def list_sessions_with_metadata(self) -> list[SessionMetadata]:
         """One value a session, in the order of `list_sessions`. No message is read.
 
-        The default derives each from all messages and their timestamps.
+        The default derives each as `get_session_metadata` does. Those without a time come last, as `list_sessions` has
+        them.
         """
         found = [self.get_session_metadata(key) or SessionMetadata(key) for key in self.list_sessions()]
-        return sorted(found, key=by_activity)
+        return sorted(found, key=lambda metadata: by_activity(metadata) if metadata.last_activity else _LAST)
 
     def compact(self, session_key: str, /) -> None:
         """Reclaim space, drop what is superseded, set corrupt records aside (never delete them).
@@ -240,19 +252,25 @@ class SessionBackend(CoreBackend, Protocol):
     def get_session_metadata(self, session_key: str, /) -> SessionMetadata | None:
         """All that is known of the session; None for an unknown one. Flat cost.
 
-        The default derives it from all messages and their timestamps: None where there is no message.
+        The default derives it from all messages and their timestamps, and has the name, the alias and the state that
+        the backend's own methods give: None where there is no message.
         """
         messages = self.load_with_timestamps(session_key)
         if not messages:
             return None
+        state = self.get_session_state(session_key)
         times = [stored.created_at for stored in messages if stored.created_at is not None]
+        heartbeats = [state.heartbeat_at] if state is not None and state.heartbeat_at is not None else []
         return SessionMetadata(
             session_key,
             created_at=min(times, default=None),
-            last_activity=max(times, default=None),
+            last_activity=max(times + heartbeats, default=None),
             message_count=len(messages),
             turn_count=sum(stored.message.is_turn for stored in messages),
             tool_call_count=sum(stored.message.tool_call_count for stored in messages),
+            name=self.get_session_name(session_key),
+            agent_alias=self.get_session_agent_alias(session_key),
+            **({} if state is None else attrs.asdict(state)),
         )
 
     def set_session_state(self, session_key: str, state: str, /, turn_id: str | None = None) -> None:

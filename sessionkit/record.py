@@ -140,6 +140,8 @@ class SessionRecord:
         """
         created = _microseconds_or(times[0] if times else now(), metadata.created_at)
         active = max([created, _microseconds_or(created, metadata.last_activity), *times[-1:]])
+        if metadata.state == RUNNING:
+            active = max(active, _microseconds_or(active, metadata.heartbeat_at))
         revision = metadata.revision or 0
         record = cls(created, active, max(revision if revision < _LARGEST_KEPT else 0, highest_revision + 1))
         for field in ("name", "agent_alias", "channel_id", "room_id", "sender_id"):

@@ -15,20 +15,23 @@ from sessionkit import (
     SessionContext,
     SessionMetadata,
     SessionQuery,
+    SessionState,
     Support,
+    SupportsWrite,
     TimestampedMessage,
     ToolCall,
     UnsupportedFeatureWarning,
     UnsupportedOperationError,
     capabilities,
+    encode_message,
     extend,
     open_backend,
     with_defaults,
 )
-from sessionkit.defaults import UNSUPPORTED_DEFAULTS
+from sessionkit.defaults import UNSUPPORTED_DEFAULTS, as_open_backend, supports
 from sessionkit.protocol import PROVIDED
 from sessionkit.testing.suite.keys import BY_KEY
-from tests.toys import DictBackend, InheritingBackend
+from tests.toys import DictBackend, InheritingBackend, KeepingBackend
 
 MOMENT = datetime(2023, 11, 7, tzinfo=UTC)
 
@@ -256,3 +259,73 @@ def test_extend_checks_every_message_before_the_first_is_stored(backend: Session
     with pytest.raises(InvalidMessageError):
         extend(backend, "k", [said("a"), INVALID], atomic=False)
     assert backend.list_sessions() == []
+
+
+class Limited(InheritingBackend):
+    """Takes short messages only."""
+
+    def append(self, session_key: str, message: ChatMessage, /) -> None:
+        """Refused by a limit of its own."""
+        encode_message(message, max_bytes=100)
+        super().append(session_key, message)
+
+
+def test_what_can_not_replace_the_newest_leaves_it() -> None:
+    """Though the default has removed it when the backend refuses the new one."""
+    backend = Limited()
+    backend.append("k", ChatMessage("user", "old"))
+    with pytest.raises(InvalidMessageError, match="max_message_bytes is 100"):
+        backend.update_last("k", ChatMessage("user", "x" * 200))
+    assert backend.load("k") == [ChatMessage("user", "old")]
+
+
+class Labelled(KeepingBackend):
+    """Four methods, and some of the getters."""
+
+    def get_session_name(self, session_key: str, /) -> str | None:
+        """Of each."""
+        return f"name of {session_key}"
+
+    def get_session_agent_alias(self, session_key: str, /) -> str | None:
+        """Of each."""
+        return f"agent of {session_key}"
+
+    def get_session_state(self, session_key: str, /) -> SessionState | None:
+        """All run."""
+        del session_key
+        return SessionState("running", "t", MOMENT, MOMENT + timedelta(seconds=9))
+
+
+def test_derived_metadata_has_what_the_backend_itself_knows() -> None:
+    """A backend that knows names, aliases or states finds its sessions by them; a heartbeat is activity."""
+    backend = Labelled()
+    backend.append("k", said("x", 1))
+    [found] = backend.search(SessionQuery(agent_alias="agent of k", state="running"))
+    assert (found.name, found.turn_id, found.turn_started_at) == ("name of k", "t", MOMENT)
+    assert found.last_activity == found.heartbeat_at == MOMENT + timedelta(seconds=9)
+    assert backend.search(SessionQuery(agent_alias="agent of another")) == []
+
+
+def test_sessions_without_times_stay_in_the_order_of_the_backend() -> None:
+    """Which may know better than the messages say."""
+
+    class Backwards(InheritingBackend):
+        """The last created comes first."""
+
+        def list_sessions(self) -> list[str]:
+            """As a dict remembers them."""
+            return super().list_sessions()[::-1]
+
+    backend = Backwards()
+    for key in "abc":
+        backend.append(key, ChatMessage("user"))
+    assert [metadata.key for metadata in backend.list_sessions_with_metadata()] == ["c", "b", "a"]
+
+
+def test_what_can_not_be_called_is_no_method() -> None:
+    """An attribute that only has the name of a method, or of ``close``, is not taken for one."""
+    made = DictBackend()
+    vars(made).update(close=None, write="x", search=None)
+    with as_open_backend(made) as backend:
+        assert not supports(backend, SupportsWrite)
+        assert backend.search(SessionQuery()) == []

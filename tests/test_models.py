@@ -1,7 +1,7 @@
 """The values about a session, and which sessions a query finds."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import attrs
@@ -126,6 +126,10 @@ def test_texts_are_read_only_where_they_matter() -> None:
         ({"offset": -1}, "offset must be 0 or more, not -1"),
         ({"active_since": NAIVE}, "active_since must be timezone-aware"),
         ({"active_until": NAIVE}, "active_until must be timezone-aware"),
+        (
+            {"active_since": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5)))},
+            "outside the years 1 to 9999 in UTC",
+        ),
     ],
 )
 def test_a_query_out_of_range_is_refused(options: dict[str, Any], error: str) -> None:

@@ -177,6 +177,8 @@ def test_what_is_restored_is_as_it_was(set_clock: Callable[[int], None]) -> None
     assert SessionRecord.restored(metadata, [2, 3], 6) == record
     assert SessionRecord.restored(metadata, [2, 3], 30).revision == 31
     assert SessionRecord.restored(metadata, [2, 30], 6).last_activity == 30
+    beaten = attrs.evolve(metadata, last_activity=None, heartbeat_at=to_datetime(40))
+    assert SessionRecord.restored(beaten, [2, 30], 6).last_activity == 40, "a heartbeat is activity"
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (SessionKitError, UsageError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
+    except Exception as error:  # noqa: BLE001 -- what is proven may raise anything before it is
+        sys.stderr.write(f"error: {type(error).__name__}: {error}\n")
+        return 2
     sys.stdout.write((report.to_json() if options.json else report.to_text(verbose=options.verbose)) + "\n")
     return 1 if report.graded(Grade.BROKEN) else 0
 

@@ -25,6 +25,10 @@ class BackwardsBackend(MemoryBackend):
 
 def open_url(url, *, place: str = ""):
     return BackwardsBackend()
+
+
+def open_later(url):
+    raise NotImplementedError("later")
 '''
 
 
@@ -44,7 +48,9 @@ def prove(tmp_path: Path) -> Prove:
     information.mkdir(parents=True)
     (installed / "backwards.py").write_text(BROKEN)
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: backwards\nVersion: 1\n")
-    (information / "entry_points.txt").write_text("[sessionkit.backends]\nbackwards = backwards:open_url\n")
+    (information / "entry_points.txt").write_text(
+        "[sessionkit.backends]\nbackwards = backwards:open_url\nlater = backwards:open_later\n"
+    )
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
@@ -128,6 +134,7 @@ def test_a_store_by_url(prove: Prove, tmp_path: Path) -> None:
         ("nowhere://{store}", "no backend knows the scheme 'nowhere'"),
         ("chats.db", "begins with a scheme"),
         ("memory://{store}", "names no place"),
+        ("later://", "error: NotImplementedError: later"),
     ],
 )
 def test_refused_urls(prove: Prove, url: str, said: str) -> None:
