@@ -247,12 +247,14 @@ class SQLiteBackend(RecordBackend):
         encoded = [self._encoded(message) for message in kept]
         check_metadata(metadata)
         check_session_key(session_key)
-        with self._store.writing as connection, rows.creating(connection, session_key) as session:
-            if not session.is_new:
-                msg = f"{session_key!r} exists; delete it first"
-                raise ConflictError(msg)
-            session.record = SessionRecord.restored(metadata, times, session.record.revision - 1)
-            rows.insert(connection, session, list(zip(times, encoded, kept, strict=True)))
+        with self._store.writing as connection:
+            with rows.creating(connection, session_key) as session:
+                if not session.is_new:
+                    msg = f"{session_key!r} exists; delete it first"
+                    raise ConflictError(msg)
+                session.record = SessionRecord.restored(metadata, times, session.record.revision - 1)
+                rows.insert(connection, session, list(zip(times, encoded, kept, strict=True)))
+            self._index_now_and_then(connection, len(kept))
 
     def close(self) -> None:
         """Close the file, after the calls that are using it; one that takes longer than a second is interrupted."""
@@ -308,7 +310,10 @@ class SQLiteBackend(RecordBackend):
             return
         self._until_check = terms.CHECK_EVERY
         try:
-            terms.index_batch(connection)
+            for _ in range(added):  # who adds many indexes many, who adds one waits for one batch
+                if not terms.index_batch(connection):
+                    return
+            self._until_check = 1  # there may be more
         except sqlite3.Error:
             # The messages are stored, and found without the index: only the caller's next writes may say what is wrong.
             if connection.in_transaction:

@@ -2,13 +2,14 @@
 
 import random
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessionkit import ChatMessage, SessionQuery, tokenize
+from sessionkit import ChatMessage, SessionMetadata, SessionQuery, TimestampedMessage, tokenize
 from sessionkit_memory import MemoryBackend
 from sessionkit_sqlite import SQLiteBackend, terms
 
@@ -73,6 +74,22 @@ def test_search_equals_a_scan_at_every_step(backend: SQLiteBackend, path: Path, 
             query = SessionQuery(word)
             assert {s.key for s in model.search(query)} == {s.key for s in backend.search(query)}, (step, change, word)
     assert indexed(path) > 0, "the test never indexed anything"
+
+
+@pytest.mark.usefixtures("small_batches")
+@pytest.mark.parametrize("way", ["append", "write", "restore"])
+def test_the_unindexed_rest_stays_short(backend: SQLiteBackend, way: str) -> None:
+    """However messages come in, and however many at once, a search never has many to read."""
+    message = ChatMessage.user("x")
+    ways: dict[str, Callable[[str], object]] = {
+        "append": lambda key: [backend.append(key, message) for _ in range(100)],
+        "write": lambda key: backend.write(key, append=[message] * 100),
+        "restore": lambda key: backend.restore(key, [TimestampedMessage(message, None)] * 100, SessionMetadata("")),
+    }
+    for key in "abc":
+        ways[way](key)
+        with backend._store.reading as connection:
+            assert terms._waiting(connection) < terms.BATCH + terms.CHECK_EVERY
 
 
 @given(text=st.text(max_size=60))
