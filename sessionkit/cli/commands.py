@@ -88,8 +88,8 @@ def show_command(key: str, url: BackendURL, last: int | None, *, as_json: bool) 
 def search_command(words: tuple[str, ...], url: BackendURL, limit: int, *, as_json: bool) -> None:
     """Find the sessions where a message holds WORDS.
 
-    One message must hold them all: whole words, in any case and order; quotes, * and OR mean nothing. The most recently
-    active session comes first.
+    One message must hold them all: whole words, in any case and order (in Chinese, Japanese and Korean: characters side
+    by side); quotes, * and OR mean nothing. The most recently active session comes first.
     """
     query = SessionQuery(keyword=" ".join(words), limit=limit)
     if not query.terms:

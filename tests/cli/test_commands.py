@@ -95,6 +95,15 @@ def test_delete_asks(command: Command, url: str) -> None:
     assert [line[:4] for line in command("list", "--url", url).output.splitlines()[1:]] == ["evil"]
 
 
+def test_delete_mends_what_can_not_be_read(command: Command, tmp_path: Path) -> None:
+    """A session that is damaged from end to end can be deleted, as the error about it says."""
+    (tmp_path / "chats").mkdir()
+    (tmp_path / "chats" / "a.jsonl").write_bytes(b"\xff\xfe no session\n" * 9)
+    assert "delete the session" in command("show", "a", "--url", "jsonl:///chats", status=1).stderr
+    assert "Deleted a (unreadable)" in command("delete", "a", "--url", "jsonl:///chats", "--yes").output
+    assert list((tmp_path / "chats").glob("a*")) == []
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -129,6 +138,11 @@ def test_nothing_stored_reaches_the_terminal_raw(command: Command, url: str, arg
         (("search", '"*"', "--url", "memory://"), "no letter"),
         (("demo", "--folder", "/proc/nowhere"), "/proc/nowhere"),
         (("delete", "k", "--yes", "--url", "memory://"), "there is no session k"),
+        (("delete", "k", "--yes", "--url", "sqlite:///none.db"), "none.db does not exist"),
+        (("delete", "k", "--yes", "--url", "jsonl:///none"), "none does not exist"),
+        (("delete", "k", "--yes", "--url", ""), "begins with a scheme"),
+        (("list", "--url", "sqlite:///none.db?busy_timeout=-1"), "busy_timeout must be 0 or more"),
+        (("list", "--url", "sqlite:///none\udcff.db"), "no UTF-8"),
     ],
 )
 def test_errors_take_one_line(command: Command, tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:

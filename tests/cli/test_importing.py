@@ -66,6 +66,7 @@ def test_no_bar_without_a_terminal(command: Command, tmp_path: Path) -> None:
         ("{}", "an object with nothing"),
         ('{"session_key": "x", "messages": [], "name": "n"}', "messages, name, session_key"),
         ('{"session_key": "x"}', "an object with session_key"),
+        ('{"\\u001b]0;owned\\u0007": 1}', "an object with \\x1b]0;owned\\x07"),
         ('{"session_key": "", "messages": []}', "can't be empty"),
         ('{"session_key": "\\u0000", "messages": []}', "NUL"),
         ('{"session_key": "\\ud800", "messages": []}', "JSON"),
