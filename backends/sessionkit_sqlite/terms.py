@@ -14,7 +14,8 @@ where the terms of the index were made by another version of ours, or of Unicode
 import hashlib
 import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 
 from sessionkit.codec import decode_text
 from sessionkit.errors import InvalidMessageError
@@ -89,11 +90,11 @@ def forget(connection: sqlite3.Connection, first: int, last: int) -> None:
     indexed = connection.execute(
         "SELECT id, CAST(message AS BLOB) FROM messages WHERE id BETWEEN ? AND ?",
         (first, min(last, _pending_since(connection, first) - 1)),
-    ).fetchall()
-    if indexed and not is_current(connection):
+    )
+    with closing(indexed):  # while it is open, the index can't be made anew
+        stale = not _take_out(connection, indexed) if is_current(connection) else indexed.fetchone() is not None
+    if stale:
         _start_anew(connection)
-    else:
-        connection.executemany("INSERT INTO terms (terms, rowid, text) VALUES ('delete', ?, ?)", _indexed_rows(indexed))
 
 
 def forget_newest(connection: sqlite3.Connection, newest: int) -> None:
@@ -173,6 +174,23 @@ def _pending_since(connection: sqlite3.Connection, message: int) -> int:
     number = message >> 32
     row = connection.execute("SELECT since FROM pending WHERE number = ?", (number,)).fetchone()
     return row[0] if row else (number + 1) << 32
+
+
+def _take_out(connection: sqlite3.Connection, rows: Iterable[tuple[int, bytes]]) -> bool:
+    """Take those messages out of the index, one by one since they may be large; False where one can't be read."""
+    unreadable: list[int] = []
+
+    def readable() -> Iterator[tuple[int, str]]:
+        for number, raw in rows:
+            try:
+                text = decode_text(raw)
+            except InvalidMessageError:
+                unreadable.append(number)
+                return
+            yield number, _indexed_text(text)
+
+    connection.executemany("INSERT INTO terms (terms, rowid, text) VALUES ('delete', ?, ?)", readable())
+    return not unreadable
 
 
 def _indexed_rows(rows: Iterable[tuple[int, bytes]]) -> list[tuple[int, str]]:

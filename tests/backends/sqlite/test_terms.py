@@ -3,6 +3,7 @@
 import random
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,37 @@ def test_an_index_of_other_terms_is_made_anew(path: Path, monkeypatch: pytest.Mo
         backend.compact("k")
         assert indexed(path) == 30
         assert [s.key for s in backend.search(SessionQuery("word3"))] == ["k"]
+
+
+@pytest.mark.parametrize(
+    "removal",
+    [
+        lambda backend: backend.remove_last("k"),
+        lambda backend: backend.update_last("k", ChatMessage.user("new")),
+        lambda backend: backend.write("k", drop_last=2),
+        lambda backend: backend.clear_messages("k"),
+        lambda backend: backend.delete_session("k"),
+        lambda backend: backend.compact("k"),
+    ],
+)
+def test_a_damaged_message_leaves_nothing_in_the_index(
+    path: Path, backend: SQLiteBackend, removal: Callable[[SQLiteBackend], object]
+) -> None:
+    """Whichever way it goes, though its terms can't be known any more: it is not found, the others are."""
+    for text in ("first", "second", "third"):
+        backend.append("k", ChatMessage.user(text))
+    backend.append("other", ChatMessage.user("common"))
+    backend.compact("k")
+    with closing(sqlite3.connect(path)) as foreign, foreign:
+        foreign.execute("UPDATE messages SET message = '{\"role' WHERE message LIKE '%third%'")
+    assert indexed(path) == 4
+    removal(backend)
+    assert backend.search(SessionQuery("third")) == []
+    assert [s.key for s in backend.search(SessionQuery("common"))] == ["other"]
+    backend.compact("other")
+    backend.append("k", ChatMessage.user("fourth"))
+    assert backend.search(SessionQuery("third")) == []
+    assert [s.key for s in backend.search(SessionQuery("fourth"))] == ["k"]
 
 
 @pytest.mark.usefixtures("small_batches")
