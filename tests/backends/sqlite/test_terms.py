@@ -30,6 +30,15 @@ WORDS = [
     "OR",
 ]
 
+REMOVALS: dict[str, Callable[[SQLiteBackend], object]] = {
+    "remove_last": lambda backend: backend.remove_last("k"),
+    "update_last": lambda backend: backend.update_last("k", ChatMessage.user("new")),
+    "write": lambda backend: backend.write("k", drop_last=2),
+    "clear_messages": lambda backend: backend.clear_messages("k"),
+    "delete_session": lambda backend: backend.delete_session("k"),
+    "compact": lambda backend: backend.compact("k"),
+}
+
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,20 +134,8 @@ def test_an_index_of_other_terms_is_made_anew(path: Path, monkeypatch: pytest.Mo
         assert [s.key for s in backend.search(SessionQuery("word3"))] == ["k"]
 
 
-@pytest.mark.parametrize(
-    "removal",
-    [
-        lambda backend: backend.remove_last("k"),
-        lambda backend: backend.update_last("k", ChatMessage.user("new")),
-        lambda backend: backend.write("k", drop_last=2),
-        lambda backend: backend.clear_messages("k"),
-        lambda backend: backend.delete_session("k"),
-        lambda backend: backend.compact("k"),
-    ],
-)
-def test_a_damaged_message_leaves_nothing_in_the_index(
-    path: Path, backend: SQLiteBackend, removal: Callable[[SQLiteBackend], object]
-) -> None:
+@pytest.mark.parametrize("removal", sorted(REMOVALS))
+def test_a_damaged_message_leaves_nothing_in_the_index(path: Path, backend: SQLiteBackend, removal: str) -> None:
     """Whichever way it goes, though its terms can't be known any more: it is not found, the others are."""
     for text in ("first", "second", "third"):
         backend.append("k", ChatMessage.user(text))
@@ -147,7 +144,7 @@ def test_a_damaged_message_leaves_nothing_in_the_index(
     with closing(sqlite3.connect(path)) as foreign, foreign:
         foreign.execute("UPDATE messages SET message = '{\"role' WHERE message LIKE '%third%'")
     assert indexed(path) == 4
-    removal(backend)
+    REMOVALS[removal](backend)
     assert backend.search(SessionQuery("third")) == []
     assert [s.key for s in backend.search(SessionQuery("common"))] == ["other"]
     backend.compact("other")
