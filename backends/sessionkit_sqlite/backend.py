@@ -24,7 +24,7 @@ from sessionkit.record_backend import RecordBackend, T
 from sessionkit.registry import BackendURL
 from sessionkit.warn import warn_caller
 from sessionkit_sqlite import rows, terms
-from sessionkit_sqlite.rows import COLUMNS, NEWEST_FIRST, to_record, transaction
+from sessionkit_sqlite.rows import NEWEST_FIRST, READ_COLUMNS, to_record, transaction
 from sessionkit_sqlite.schema import SPAN_BITS, give_back_space
 from sessionkit_sqlite.search import find_sessions
 from sessionkit_sqlite.store import Mode, Store, Synchronous
@@ -289,12 +289,12 @@ class SQLiteBackend(RecordBackend):
 
     def _listed(self, condition: str, *values: int) -> list[SessionMetadata]:
         with self._store.reading as connection:
-            found = connection.execute(f"SELECT key, {COLUMNS} FROM sessions WHERE {condition}", values).fetchall()
-        return [to_record(row[1:]).metadata(row[0]) for row in found]
+            found = connection.execute(f"SELECT {READ_COLUMNS} FROM sessions WHERE {condition}", values).fetchall()
+        return [metadata for _, metadata in rows.readable(found)]
 
     def _look(self, session_key: str, look: Callable[[SessionRecord], T], /) -> T | None:
         with self._store.reading as connection:
-            row = connection.execute(f"SELECT {COLUMNS} FROM sessions WHERE key = ?", (session_key,)).fetchone()
+            row = connection.execute(f"SELECT {READ_COLUMNS} FROM sessions WHERE key = ?", (session_key,)).fetchone()
         return None if row is None else look(to_record(row))
 
     def _edit(self, session_key: str, change: Callable[[SessionRecord], T], /, *, create: bool) -> T | None:

@@ -1,22 +1,26 @@
 """Reading and writing the rows of a session, within a transaction that the caller has begun."""
 
 import sqlite3
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, cast
 
 import attrs
 
 from sessionkit.codec import decode_json, decode_message, encode_json
-from sessionkit.errors import InvalidMessageError
+from sessionkit.errors import CorruptRecordWarning, CorruptSessionError, InvalidMessageError
 from sessionkit.messages import ChatMessage
+from sessionkit.models import SessionMetadata
 from sessionkit.record import SessionRecord
+from sessionkit.warn import warn_caller
 from sessionkit_sqlite import terms
 from sessionkit_sqlite.schema import SESSION_COLUMNS
 
-COLUMNS = ", ".join(SESSION_COLUMNS)
-"""What `to_record` takes."""
+_COLUMNS = ", ".join(SESSION_COLUMNS)
 
+# The attributes as bytes, so that damaged ones don't keep SQLite from giving the other rows.
+READ_COLUMNS = f"key, number, {', '.join(SESSION_COLUMNS[:-1])}, CAST(attributes AS BLOB)"
+"""What `to_record` takes."""
 
 NEWEST_FIRST = "ORDER BY active_span DESC, last_activity DESC, key"
 """Most recently active first, ties by key, by the index on the spans of activity."""
@@ -34,7 +38,7 @@ class SessionRow:
     @property
     def ids(self) -> tuple[int, int]:
         """The first and the last id that a message of the session can have."""
-        return self.number << 32, self.number << 32 | 0xFFFFFFFF
+        return _ids(self.number)
 
 
 @contextmanager
@@ -65,18 +69,40 @@ def creating(connection: sqlite3.Connection, session_key: str) -> AbstractContex
 
 
 def to_record(row: Sequence[Any]) -> SessionRecord:
-    """The record that the values of `COLUMNS` make."""
-    record = SessionRecord(*row)
-    record.attributes = decode_json(row[-1])
-    return record
+    """The record that the values of `READ_COLUMNS` make.
+
+    Raises:
+        CorruptSessionError: the attributes can't be read.
+    """
+    key, number, *values, raw = row
+    try:
+        attributes = decode_json(raw)
+    except InvalidMessageError as error:
+        raise _damaged(key, number, str(error)) from error
+    if not isinstance(attributes, dict):
+        raise _damaged(key, number, "they are no JSON object")
+    return SessionRecord(*values, attributes)
+
+
+def readable(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[int, SessionMetadata]]:
+    """The number and the metadata of each session; a damaged one is left out with a warning."""
+    for row in rows:
+        try:
+            record = to_record(row)
+        except CorruptSessionError as error:
+            warn_caller(f"left out: {error}", CorruptRecordWarning)
+        else:
+            yield row[1], record.metadata(row[0])
 
 
 def find(connection: sqlite3.Connection, session_key: str, *, is_new: bool = False) -> SessionRow | None:
-    """The session's row; None for an unknown session."""
-    row = connection.execute(
-        f"SELECT number, position, {COLUMNS} FROM sessions WHERE key = ?", (session_key,)
-    ).fetchone()
-    return None if row is None else SessionRow(row[0], row[1], to_record(row[2:]), is_new)
+    """The session's row; None for an unknown session.
+
+    Raises:
+        CorruptSessionError: it can't be read.
+    """
+    row = connection.execute(f"SELECT position, {READ_COLUMNS} FROM sessions WHERE key = ?", (session_key,)).fetchone()
+    return None if row is None else SessionRow(row[2], row[0], to_record(row[1:]), is_new)
 
 
 def create_row(connection: sqlite3.Connection, session_key: str) -> None:
@@ -84,7 +110,7 @@ def create_row(connection: sqlite3.Connection, session_key: str) -> None:
     (highest,) = connection.execute("SELECT highest_deleted_revision FROM store").fetchone()
     record = SessionRecord.new(highest)
     connection.execute(
-        f"INSERT INTO sessions (key, {COLUMNS}) VALUES (?, {', '.join('?' * len(SESSION_COLUMNS))})",
+        f"INSERT INTO sessions (key, {_COLUMNS}) VALUES (?, {', '.join('?' * len(SESSION_COLUMNS))})",
         (session_key, *_columns(record)),
     )
 
@@ -92,7 +118,7 @@ def create_row(connection: sqlite3.Connection, session_key: str) -> None:
 def _write_back(connection: sqlite3.Connection, session: SessionRow) -> None:
     """Store what the record has become."""
     connection.execute(
-        f"UPDATE sessions SET ({COLUMNS}) = ({', '.join('?' * len(SESSION_COLUMNS))}) WHERE number = ?",
+        f"UPDATE sessions SET ({_COLUMNS}) = ({', '.join('?' * len(SESSION_COLUMNS))}) WHERE number = ?",
         (*_columns(session.record), session.number),
     )
 
@@ -133,17 +159,16 @@ def remove(connection: sqlite3.Connection, first: int, last: int) -> None:
 
 
 def delete(connection: sqlite3.Connection, session_key: str) -> bool:
-    """Remove the session and everything about it; whether it existed."""
-    session = find(connection, session_key)
-    if session is None:
+    """Remove the session and everything about it, readable or not; whether it existed."""
+    row = connection.execute("SELECT number, revision FROM sessions WHERE key = ?", (session_key,)).fetchone()
+    if row is None:
         return False
-    remove(connection, *session.ids)
-    connection.execute("DELETE FROM pending WHERE number = ?", (session.number,))
-    connection.execute("DELETE FROM corrupt_messages WHERE id BETWEEN ? AND ?", session.ids)
-    connection.execute("DELETE FROM sessions WHERE number = ?", (session.number,))
-    connection.execute(
-        "UPDATE store SET highest_deleted_revision = max(highest_deleted_revision, ?)", (session.record.revision,)
-    )
+    number, revision = row
+    remove(connection, *_ids(number))
+    connection.execute("DELETE FROM pending WHERE number = ?", (number,))
+    connection.execute("DELETE FROM corrupt_messages WHERE id BETWEEN ? AND ?", _ids(number))
+    connection.execute("DELETE FROM sessions WHERE number = ?", (number,))
+    connection.execute("UPDATE store SET highest_deleted_revision = max(highest_deleted_revision, ?)", (revision,))
     return True
 
 
@@ -168,3 +193,13 @@ def _is_readable(raw: bytes) -> bool:
     except InvalidMessageError:
         return False
     return True
+
+
+def _ids(number: int) -> tuple[int, int]:
+    return number << 32, number << 32 | 0xFFFFFFFF
+
+
+def _damaged(session_key: str, number: int, why: str) -> CorruptSessionError:
+    where = f"row {number} of sessions"
+    msg = f"the attributes of {session_key!r} can't be read, {where}: {why}"
+    return CorruptSessionError(msg, session_key=session_key, where=where)

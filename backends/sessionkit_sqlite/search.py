@@ -8,16 +8,15 @@ from sessionkit.clock import from_datetime
 from sessionkit.models import SessionMetadata, SessionQuery
 from sessionkit.text import tokenize
 from sessionkit_sqlite import terms
-from sessionkit_sqlite.rows import COLUMNS, NEWEST_FIRST, to_record
+from sessionkit_sqlite.rows import NEWEST_FIRST, READ_COLUMNS, readable
 from sessionkit_sqlite.schema import SPAN_BITS
 
 
 def find_sessions(connection: sqlite3.Connection, query: SessionQuery) -> Iterator[SessionMetadata]:
     """The sessions that the query finds, in order; who wants no more stops asking. Within a transaction."""
     where, values, scan = _condition(connection, query)
-    found = connection.execute(f"SELECT key, number, {COLUMNS} FROM sessions WHERE {where} {NEWEST_FIRST}", values)
-    for key, number, *columns in found:
-        metadata = to_record(columns).metadata(key)
+    found = connection.execute(f"SELECT {READ_COLUMNS} FROM sessions WHERE {where} {NEWEST_FIRST}", values)
+    for number, metadata in readable(found):
         if query.admits(metadata) and (not scan or _any_matches(connection, number, query.terms)):
             yield metadata
 

@@ -1,0 +1,69 @@
+"""What is damaged in the file: an error that says which session and where, and the others go on."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from sessionkit import ChatMessage, CorruptRecordWarning, CorruptSessionError, SessionContext, SessionQuery
+from sessionkit_sqlite import SQLiteBackend
+
+READS: dict[str, Callable[[SQLiteBackend], list[str]]] = {
+    "list_sessions_with_metadata": lambda backend: [s.key for s in backend.list_sessions_with_metadata()],
+    "search": lambda backend: [s.key for s in backend.search(SessionQuery("hello"))],
+    "list_running_sessions": lambda backend: [s.key for s in backend.list_running_sessions()],
+    "list_stuck_sessions": lambda backend: [s.key for s in backend.list_stuck_sessions(0)],
+}
+
+
+@pytest.fixture(params=["{", "[]", b"\xff", 5])
+def damaged(path: Path, backend: SQLiteBackend, request: pytest.FixtureRequest) -> SQLiteBackend:
+    """Two running sessions, and what stands for the attributes of one is none."""
+    for key in ("sound", "broken"):
+        backend.append(key, ChatMessage.user("hello"))
+        backend.set_session_state(key, "running", "t")
+    with closing(sqlite3.connect(path)) as foreign, foreign:
+        foreign.execute("UPDATE sessions SET attributes = CAST(? AS TEXT) WHERE key = 'broken'", (request.param,))
+    return backend
+
+
+@pytest.mark.parametrize("read", sorted(READS))
+def test_a_damaged_session_is_left_out_of_lists(damaged: SQLiteBackend, read: str) -> None:
+    """With a warning, and the others are there."""
+    with pytest.warns(CorruptRecordWarning, match="'broken' can't be read, row 2 of sessions") as warned:
+        assert READS[read](damaged) == ["sound"]
+    assert {warning.filename for warning in warned} == {__file__}
+
+
+def test_a_damaged_session_is_an_error_that_says_where(damaged: SQLiteBackend) -> None:
+    """Whatever needs its record names the session and the row; its messages are there all the same."""
+    context = SessionContext(attributes={"a": 1})
+    calls: list[Callable[[], object]] = [
+        lambda: damaged.get_session_metadata("broken"),
+        lambda: damaged.set_session_context("broken", context),
+        lambda: damaged.remove_last("broken"),
+        lambda: damaged.write("broken", append=[ChatMessage.user("more")]),
+        lambda: damaged.compact("broken"),
+    ]
+    for call in calls:
+        with pytest.raises(CorruptSessionError) as caught:
+            call()
+        assert (caught.value.session_key, caught.value.where) == ("broken", "row 2 of sessions")
+    assert [m.content for m in damaged.load("broken")] == ["hello"]
+
+
+def test_a_damaged_session_can_be_deleted(damaged: SQLiteBackend) -> None:
+    """Afterwards its key is as new, above the old revisions."""
+    assert damaged.delete_session("broken")
+    damaged.append("broken", ChatMessage.user("new"))
+    metadata = damaged.get_session_metadata("broken")
+    assert metadata is not None
+    assert (metadata.message_count, metadata.revision) == (1, 5)
+
+
+def test_a_damaged_session_can_be_stale(damaged: SQLiteBackend) -> None:
+    """Cleaning up needs no attributes."""
+    assert damaged.cleanup_stale(0) == 2
+    assert damaged.list_sessions() == []
