@@ -24,6 +24,9 @@ from sessionkit.text import TERMS_VERSION, tokenize
 BATCH = 2048
 """How many messages are indexed at once: fewer cost more each, more make one append wait longer."""
 
+BATCH_BYTES = 16 * 1024 * 1024
+"""And how many bytes of JSON, or a little more: images may make a message large."""
+
 CHECK_EVERY = 512
 """After how many appends of one process it looks whether a batch has come together."""
 
@@ -69,20 +72,20 @@ def is_current(connection: sqlite3.Connection) -> bool:
 
 
 def index_batch(connection: sqlite3.Connection, *, at_least: int | None = None) -> int:
-    """Index up to `BATCH` messages where at least so many (or a whole batch) wait, in a transaction; how many were."""
+    """Index a batch of messages where at least so many (or `BATCH`) wait, in a transaction; how many were."""
     if _waiting(connection) < (at_least or BATCH) or not is_current(connection):
         return 0
     connection.execute("BEGIN IMMEDIATE")
-    rows = connection.execute(f"{_PENDING_MESSAGES} LIMIT ?", (BATCH,)).fetchall()
-    connection.executemany("INSERT INTO terms (rowid, text) VALUES (?, ?)", _indexed_rows(rows))
-    if len(rows) < BATCH:
-        connection.execute("DELETE FROM pending")
-    else:
-        newest = rows[-1][0]
+    texts, is_full = _next_batch(connection)
+    connection.executemany("INSERT INTO terms (rowid, text) VALUES (?, ?)", texts)
+    if is_full:
+        newest = texts[-1][0]
         connection.execute("DELETE FROM pending WHERE number < ?", (newest >> 32,))
         connection.execute("UPDATE pending SET since = ? WHERE number = ?", (newest + 1, newest >> 32))
+    else:
+        connection.execute("DELETE FROM pending")
     connection.execute("COMMIT")
-    return len(rows)
+    return len(texts)
 
 
 def forget(connection: sqlite3.Connection, first: int, last: int) -> None:
@@ -193,8 +196,17 @@ def _take_out(connection: sqlite3.Connection, rows: Iterable[tuple[int, bytes]])
     return not unreadable
 
 
-def _indexed_rows(rows: Iterable[tuple[int, bytes]]) -> list[tuple[int, str]]:
-    return [(number, _indexed_text(readable_text(raw))) for number, raw in rows]
+def _next_batch(connection: sqlite3.Connection) -> tuple[list[tuple[int, str]], bool]:
+    """The texts of a batch of messages that wait, read one by one for their blocks may be large; whether it is full."""
+    texts: list[tuple[int, str]] = []
+    left = BATCH_BYTES
+    with closing(connection.execute(f"{_PENDING_MESSAGES} LIMIT ?", (BATCH,))) as rows:
+        for number, raw in rows:
+            texts.append((number, _indexed_text(readable_text(raw))))
+            left -= len(raw)
+            if left <= 0:
+                return texts, True
+    return texts, len(texts) == BATCH
 
 
 def _indexed_text(text: str) -> str:

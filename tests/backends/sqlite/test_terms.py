@@ -2,8 +2,10 @@
 
 import random
 import sqlite3
+import tracemalloc
 from collections.abc import Callable
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -91,8 +93,13 @@ def test_search_equals_a_scan_at_every_step(backend: SQLiteBackend, path: Path, 
 def test_the_unindexed_rest_stays_short(backend: SQLiteBackend, way: str) -> None:
     """However messages come in, and however many at once, a search never has many to read."""
     message = ChatMessage.user("x")
+
+    def append(key: str) -> None:
+        for _ in range(100):
+            backend.append(key, message)
+
     ways: dict[str, Callable[[str], object]] = {
-        "append": lambda key: [backend.append(key, message) for _ in range(100)],
+        "append": append,
         "write": lambda key: backend.write(key, append=[message] * 100),
         "restore": lambda key: backend.restore(key, [TimestampedMessage(message, None)] * 100, SessionMetadata("")),
     }
@@ -100,6 +107,33 @@ def test_the_unindexed_rest_stays_short(backend: SQLiteBackend, way: str) -> Non
         ways[way](key)
         with backend._store.reading as connection:
             assert terms._waiting(connection) < terms.BATCH + terms.CHECK_EVERY
+
+
+def test_large_messages_are_indexed_a_few_at_a_time(
+    path: Path, backend: SQLiteBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch ends at so many bytes, so that no append holds hundreds of images; the next ones go on with the rest."""
+    image = {"type": "image", "data": "A" * 40_000}
+    message = ChatMessage.from_dict({"role": "user", "content": [image, {"type": "text", "text": "look"}]})
+    backend.append("k", message)  # which checks
+    monkeypatch.setattr(terms, "BATCH", 10)
+    monkeypatch.setattr(terms, "BATCH_BYTES", 100_000)
+    monkeypatch.setattr(terms, "CHECK_EVERY", 30)
+    monkeypatch.setattr(backend, "_until_check", 30)
+    held = [indexed(path)]
+    for i in range(60):
+        backend.append(f"k{i % 3}", message)
+        held.append(indexed(path))
+    assert {later - earlier for earlier, later in pairwise(held)} == {0, 3}
+    assert 61 - held[-1] < 30 + 10
+    tracemalloc.start()
+    backend.compact("k")
+    backend.clear_messages("k0")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 500_000
+    assert indexed(path) == 41
+    assert {s.key for s in backend.search(SessionQuery("look"))} == {"k", "k1", "k2"}
 
 
 @given(text=st.text(max_size=60))
