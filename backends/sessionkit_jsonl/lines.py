@@ -27,11 +27,17 @@ A **mark** says how things stand after its line. So the last one tells everythin
 ``meta``   where the line with the latest snapshot begins
 ``made``   when the line's messages were stored, where that is not ``at``; null where nobody knows
 ``dead``   roughly how many bytes before this line nobody needs any more; 0 where absent
-``torn``   true where the line before is what a crash left of a write that was never acknowledged
+``torn``   true where the line before is what a crash left of a write that was never acknowledged; so are then
+           the lines directly before that which begin an object and don't end it
 ========== =============================================================================================
 
 A line with a role and no mark was written by somebody else and is one more message. A header without any line after it
-is a session whose creation was not finished: there is none. A last line without its newline counts if it is whole.
+is a session whose creation was not finished: there is none, nor where all that follows is the beginning of a line, or
+several such creations. A last line without its newline counts if it is whole.
+
+From line to line ``rev`` never falls; where it stays, ``n`` never falls, and grows where there are messages. Where that
+does not hold, somebody moved or copied lines: the fewest that are out of place are left out, as if they could not be
+read. So is another header further down.
 """
 
 from collections.abc import Sequence
@@ -56,6 +62,7 @@ LARGEST = 2**63 - 1
 
 _KEY = b'"~":'
 _MARK = b',"~":{'
+_MESSAGE = b'{"role":"'
 _RECORD = b'{"~":'
 _HEADER = b'{"sessionkit":'
 _BOM = b"\xef\xbb\xbf"
@@ -114,6 +121,15 @@ class Line(msgspec.Struct):
     messages: Sequence[bytes]
     snapshot: Snapshot | None = None
 
+    def may_follow(self, mark: Mark | None) -> bool:
+        """Whether the line can stand somewhere below one with that mark."""
+        own = self.mark
+        if own is None or mark is None or own.revision > mark.revision:
+            return True
+        if own.revision < mark.revision:
+            return False
+        return own.message_count > mark.message_count or (own.message_count == mark.message_count and not self.messages)
+
 
 class _Record(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, rename={"mark": "~"}):
     mark: Mark
@@ -160,13 +176,14 @@ def parse(raw: bytes) -> Line | None:
         UnknownVersionError: it is the header of a newer format.
     """
     try:
-        if raw.startswith(_RECORD):
+        if raw.startswith(_MESSAGE):
+            at = raw.rfind(_MARK)
+            if at > 0 and raw.endswith(b"}}"):
+                # The mark ends the line. Such bytes inside of an inner object don't: one brace is left over.
+                return _checked(Line(_decode_mark(raw[at + 5 : -1]), (raw[:at] + b"}",)))
+        elif raw.startswith(_RECORD):
             return _from_record(raw)
-        at = raw.rfind(_MARK)
-        if at > 0 and raw.endswith(b"}}"):
-            # The mark ends the line. Such bytes inside of an inner object don't: one brace is left over.
-            return _checked(Line(_decode_mark(raw[at + 5 : -1]), (raw[:at] + b"}",)))
-        if raw.startswith(_HEADER):
+        elif raw.startswith(_HEADER):
             return _from_header(raw)
     except (ValueError, RecursionError):
         pass  # it may be ours, spelled otherwise by some tool, or somebody else's
@@ -181,6 +198,21 @@ def attributes_of(snapshot: Snapshot) -> Any:
 def is_unfinished_header(raw: bytes) -> bool:
     """Whether the line is what a crash may leave of a header."""
     return raw.startswith(_HEADER) or _HEADER.startswith(raw)
+
+
+def is_beginning(raw: bytes) -> bool:
+    """Whether the line is the beginning of some JSON and not all of it: what a crash leaves, and little else does."""
+    return _ends_early(raw) or _ends_early(raw + b"0")  # a number may have been cut where it can't end
+
+
+def _ends_early(raw: bytes) -> bool:
+    try:
+        msgspec.json.decode(raw)
+    except msgspec.DecodeError as error:
+        return "truncated" in str(error)
+    except RecursionError:
+        pass
+    return False
 
 
 def _parse_slowly(raw: bytes) -> Line | None:

@@ -12,7 +12,8 @@ from msgspec import UNSET
 
 from sessionkit.codec import decode_message
 from sessionkit.record import SessionRecord
-from sessionkit_jsonl.lines import Line, Snapshot, attributes_of, is_unfinished_header, parse
+from sessionkit_jsonl.lines import Line, Mark, Snapshot, attributes_of, is_beginning, is_unfinished_header, parse
+from sessionkit_jsonl.order import misplaced
 from sessionkit_jsonl.window import BrokenChainError, Window
 
 
@@ -27,8 +28,8 @@ class Standing:
         newest: where the line with the newest message begins.
         snapshot: the latest one, its line beginning at `snapshot_at`.
         dead: roughly how many bytes nobody needs any more.
-        unreadable: whether a line could not be read that is more than what a crash leaves of a session's creation;
-            only of interest where nothing else exists.
+        unreadable: whether nothing exists, and a line could not be read that is more than what crashes leave of a
+            session's creation.
     """
 
     exists: bool = False
@@ -116,29 +117,51 @@ def stand(window: Window) -> Standing:
     """How things stand at the end of a file, from the last mark and what it refers to.
 
     Raises:
-        BrokenChainError: that is not there.
+        BrokenChainError: that is not there, or the line is not the one to follow what stands before it.
     """
     standing = Standing()
-    passed: list[tuple[int, Line, int]] = []
-    unreadable: list[tuple[int, bytes]] = []
-    for offset, raw in window.lines_backward():
-        line = parse(raw)
-        if line is None:
-            unreadable.append((offset, raw))
-            continue
-        passed.append((offset, line, len(raw) + 1))
-        if line.mark is not None:
-            break
+    passed, mark = _last_lines(window)
     for offset, line, length in reversed(passed):
+        if line.mark is None and line.snapshot is not None and mark is not None:
+            raise BrokenChainError  # another header, after the mark
         standing.pass_line(offset, line, length)
-    mark = passed[-1][1].mark if passed else None
+    if not standing.exists:
+        return scan(window.everything()).standing  # what there is was passed already, and is little
     if mark is not None and standing.snapshot is None and mark.snapshot is not None:
         header = parse(window.line(mark.snapshot))
         if header is None or header.snapshot is None:
             raise BrokenChainError
         standing.snapshot, standing.snapshot_at = header.snapshot, mark.snapshot
-    standing.unreadable = _is_damage(unreadable, window.size, standing)
     return standing
+
+
+def _last_lines(window: Window) -> tuple[list[tuple[int, Line, int]], Mark | None]:
+    """The last line with a mark and what follows it, each with its offset and length, the last first; and that mark."""
+    passed: list[tuple[int, Line, int]] = []
+    mark: Mark | None = None
+    for offset, raw in window.lines_backward():
+        line = parse(raw)
+        if line is None:
+            continue
+        if mark is not None:
+            if not _follows(passed[-1][1], mark, line, offset):
+                raise BrokenChainError
+            break
+        passed.append((offset, line, len(raw) + 1))
+        mark = line.mark
+    return passed, mark
+
+
+def _follows(line: Line, mark: Mark, before: Line, offset: int) -> bool:
+    """Whether our writer can have written the line, with that mark, directly after the one that begins at `offset`.
+
+    Else it was moved or copied to the end of the file, and tells of another time.
+    """
+    if before.mark is None or not line.may_follow(before.mark):
+        return before.mark is None
+    if mark.message_count - len(line.messages) != before.mark.message_count:
+        return True
+    return mark.previous == (offset if before.messages else before.mark.previous)
 
 
 def newest_first(window: Window, newest: int | None, count: int) -> Iterator[Entry]:
@@ -194,52 +217,128 @@ class Scan:
     Attributes:
         standing: how things stand at its end.
         live: its messages, oldest first. Where a line was lost, an ordinal is missing.
-        unreadable: the offsets and bytes of lines that can't be read.
+        unreadable: the offsets and bytes of lines that can't be read, or are out of place.
         torn: the same for those that a crash left of writes which were never acknowledged.
+        last: the last mark.
+        in_order: whether each line could stand below the one before it.
+        unread: whether nothing but headers was read since the last line that could not be.
     """
 
     standing: Standing = attrs.Factory(Standing)
     live: list[Entry] = attrs.Factory(list)
     unreadable: list[tuple[int, bytes]] = attrs.Factory(list)
     torn: list[tuple[int, bytes]] = attrs.Factory(list)
+    last: Mark | None = None
+    in_order: bool = True
+    unread: bool = False
 
     def pass_line(self, offset: int, line: Line, length: int) -> None:
         """Go past a line that begins at `offset`: what it replaces or removes is not live any more."""
+        mark = line.mark
+        if self.unread:
+            self._settle_unread(line)
         self.standing.pass_line(offset, line, length)
         first = self.standing.message_count - len(line.messages)
-        if line.mark is not None:
+        if mark is not None:
+            if not line.may_follow(self.last):
+                self.in_order = False
+            self.last = mark
             while self.live and self.live[-1].ordinal >= first:
                 self.live.pop()
         previous = self.live[-1].at if self.live else None
         for i in range(len(line.messages)):
             self.live.append(_entry(line, i, first + i, at=offset, previous=previous, length=length))
 
+    def pass_unreadable(self, offset: int, raw: bytes) -> None:
+        """Go past a line that can't be read."""
+        self.unreadable.append((offset, raw))
+        self.unread = True
+
+    def repeats(self, line: Line) -> bool:
+        """Whether it is a header that was copied here: it would undo all that was set since."""
+        standing, snapshot = self.standing, line.snapshot
+        return (
+            line.mark is None
+            and snapshot is not None
+            and standing.last_activity is not None
+            and standing.snapshot is not None
+            and standing.snapshot.key == snapshot.key
+        )
+
+    def end(self, size: int) -> None:
+        """Say what the last lines are, if they can't be read."""
+        if self.unread:
+            offset, raw = self.unreadable[-1]
+            is_open = offset + len(raw) == size
+            if not self.standing.exists:
+                self._settle_creation(offset if is_open else size)
+            elif is_open:
+                self._settle_torn()
+        self.standing.unreadable = bool(self.unreadable)
+
+    def _settle_unread(self, line: Line) -> None:
+        if line.mark is None and not line.messages:
+            if not self.standing.exists:
+                self._settle_creation(0)  # whoever wrote the header had looked, and found no session
+            return
+        if line.mark is not None and line.mark.torn:
+            self._settle_torn()
+        self.unread = False
+
+    def _settle_torn(self) -> None:
+        """The last line that could not be read is what a crash left, and so are lines like it directly before."""
+        at, raw = self.unreadable.pop()
+        self.torn.append((at, raw))
+        while self.unreadable:
+            before, raw = self.unreadable[-1]
+            if before + len(raw) + 1 != at or not is_beginning(raw):
+                return
+            self.torn.append(self.unreadable.pop())
+            at = before
+
+    def _settle_creation(self, surely: int) -> None:
+        """The lines that could not be read since the last header are what crashes left of creations.
+
+        Those that begin at or after `surely` whatever they look like, others if they look like it.
+        """
+        header = -1 if self.standing.snapshot_at is None else self.standing.snapshot_at
+        kept: list[tuple[int, bytes]] = []
+        for offset, raw in self.unreadable:
+            after_header = 0 <= header < offset and (offset >= surely or is_beginning(raw))
+            (self.torn if after_header or is_unfinished_header(raw) else kept).append((offset, raw))
+        self.unreadable = kept
+        self.unread = bool(kept)
+
 
 def scan(data: bytes) -> Scan:
     """Go through all lines of a file."""
+    found = _pass_all(data, frozenset())
+    if found.in_order:
+        return found
+    marked = [(offset, line) for offset, raw in _lines(data) if (line := parse(raw)) and line.mark is not None]
+    return _pass_all(data, misplaced(marked))
+
+
+def _pass_all(data: bytes, left_out: frozenset[int]) -> Scan:
     found = Scan()
-    offset, unread = 0, False
-    for raw in data.split(b"\n"):
-        if raw.strip():
-            line = parse(raw)
-            if line is None:
-                found.unreadable.append((offset, raw))
-                unread = True
-            else:
-                if unread and line.mark is not None and line.mark.torn:
-                    found.torn.append(found.unreadable.pop())
-                unread = unread and line.mark is None and not line.messages
-                found.pass_line(offset, line, len(raw) + 1)
-        offset += len(raw) + 1
-    found.standing.unreadable = _is_damage(found.unreadable, len(data), found.standing)
-    if unread and found.unreadable[-1][0] == data.rfind(b"\n") + 1:
-        found.torn.append(found.unreadable.pop())
+    out_of_place: list[tuple[int, bytes]] = []
+    for offset, raw in _lines(data):
+        line = parse(raw)
+        if line is None:
+            found.pass_unreadable(offset, raw)
+        elif offset in left_out or (line.mark is None and found.repeats(line)):
+            out_of_place.append((offset, raw))
+        else:
+            found.pass_line(offset, line, len(raw) + 1)
+    found.end(len(data))
+    found.unreadable += out_of_place
     return found
 
 
-def _is_damage(unreadable: list[tuple[int, bytes]], size: int, standing: Standing) -> bool:
-    """Whether these lines are more than a creation that was not finished: part of a header, or of a record after it."""
-    return any(
-        not is_unfinished_header(raw) and (standing.snapshot is None or offset + len(raw) < size)
-        for offset, raw in unreadable
-    )
+def _lines(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Each line and where it begins, blank ones left out."""
+    offset = 0
+    for raw in data.split(b"\n"):
+        if raw.strip():
+            yield offset, raw
+        offset += len(raw) + 1

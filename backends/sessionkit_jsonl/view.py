@@ -45,7 +45,7 @@ class SessionView:
             return scan(self.window.everything())
 
     def messages(self) -> list[tuple[Entry, ChatMessage]]:
-        """All messages, oldest first, with a warning for each line that can't be read."""
+        """All messages, oldest first, with a warning for each line that can't be read or is out of place."""
         found = self.scan()
         readable, bad = decoded(found.live)
         for offset, _ in sorted(found.unreadable + bad):
@@ -86,7 +86,8 @@ class SessionView:
         return "" if snapshot is None else snapshot.key
 
     def _warn(self, offset: int) -> None:
-        msg = f"{self._path}: the line at byte {offset} can't be read and was left out; compact() sets it aside"
+        what = f"the line at byte {offset} can't be read, or is out of place, and was left out"
+        msg = f"{self._path}: {what}; compact() sets it aside"
         warn_caller(msg, CorruptRecordWarning)
 
     @contextmanager

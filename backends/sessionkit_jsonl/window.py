@@ -60,6 +60,10 @@ class Window:
 
     def _line_start(self, newline: int) -> int:
         """Where the line begins that a newline at `newline` ends."""
+        if self._start < newline <= self._start + len(self._data):
+            found = self._data.rfind(b"\n", 0, newline - self._start)  # without reading more
+            if found >= 0:
+                return self._start + found + 1
         reach = _BLOCK
         while True:
             start = max(0, newline - reach)

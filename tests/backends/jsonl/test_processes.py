@@ -32,6 +32,7 @@ def start(folder: Path, name: str, work: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-c", PRELUDE + work, folder, name],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -94,6 +95,40 @@ for i in range(60):
             metadata = backend.get_session_metadata("s")
             assert metadata is None or metadata.message_count <= 20
         finish(writer)
+
+
+def test_killing_whoever_creates_a_session(tmp_path: Path) -> None:
+    """Killed in the middle of its first, large append, once and again: the session is there or not, and goes on."""
+    work = """
+message = ChatMessage("user", "x" * 30_000_000)
+print("ready", flush=True)
+sys.stdin.readline()
+backend.append(name, message)
+"""
+    for round_ in range(2):
+        file = tmp_path / f"s{round_}.jsonl"
+        whole = 0
+        for kill in range(3):
+            writer = start(tmp_path, f"s{round_}", work)
+            assert writer.stdout is not None
+            assert writer.stdin is not None
+            assert writer.stdout.readline() == "ready\n"
+            before = file.stat().st_size if file.exists() else 0
+            writer.stdin.write("go\n")
+            writer.stdin.flush()
+            deadline = time.monotonic() + 30
+            while time.monotonic() < deadline and not (file.exists() and file.stat().st_size > before):
+                pass  # or it would be through
+            writer.kill()
+            writer.communicate()
+            with JSONLBackend(tmp_path) as backend:
+                whole = len(backend.load(f"s{round_}"))
+                assert whole <= kill + 1
+                assert backend.list_sessions().count(f"s{round_}") == min(whole, 1)
+        with JSONLBackend(tmp_path) as backend:
+            backend.append(f"s{round_}", HI)
+            assert len(backend.load(f"s{round_}")) == whole + 1
+            assert backend.delete_session(f"s{round_}")
 
 
 def test_waiting_for_a_lock_ends(tmp_path: Path) -> None:

@@ -1,0 +1,123 @@
+"""Lines that were moved or copied, or whose numbers are damaged: one of them costs itself at most, and is said."""
+
+import re
+import warnings
+from pathlib import Path
+
+import pytest
+
+from sessionkit import ChatMessage, CorruptRecordWarning
+from sessionkit_jsonl import JSONLBackend
+
+MESSAGES = [ChatMessage("user", f"message {number:02}") for number in range(20)]
+
+
+@pytest.fixture(params=["appended", "compacted"])
+def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The file of the session "s": a header, then a line for each message."""
+    with JSONLBackend(tmp_path) as backend:
+        for message in MESSAGES:
+            backend.append("s", message)
+        if request.param == "compacted":
+            backend.update_last("s", MESSAGES[-1])
+            backend.compact("s")
+    return tmp_path / "s.jsonl"
+
+
+def check(folder: Path, expected: list[ChatMessage]) -> None:
+    """What is loaded is that, with a warning; the counts agree, it goes on, and `compact` deletes nothing."""
+    every = b"".join((folder / "s.jsonl").read_bytes().splitlines())
+    with JSONLBackend(folder) as backend:
+        with pytest.warns(CorruptRecordWarning, match="out of place"):
+            assert backend.load("s") == expected
+        metadata = backend.get_session_metadata("s")
+        assert metadata is not None
+        assert metadata.message_count == len(expected)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CorruptRecordWarning)
+            assert [stored.message for stored in backend.load_with_timestamps("s", last=15)] == expected[-15:]
+        new = ChatMessage("assistant", "new")
+        backend.append("s", new)
+        with pytest.warns(CorruptRecordWarning):
+            assert backend.load("s") == [*expected, new]
+        backend.compact("s")
+        assert backend.load("s") == [*expected, new]
+        kept = b"".join(each.read_bytes() for each in folder.iterdir())
+        for text in re.findall(rb"message \d\d", every):
+            assert text in kept
+
+
+@pytest.mark.parametrize("after", [4, 5, 10, 19, 20])
+def test_a_line_that_was_copied_down_costs_nothing(tmp_path: Path, file: Path, after: int) -> None:
+    """An early line pasted further down, or at the end, removes nothing of what stands between."""
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join([*lines[: after + 1], lines[3], *lines[after + 1 :]]))
+    check(tmp_path, MESSAGES)
+
+
+def test_a_line_that_was_copied_up_costs_nothing(tmp_path: Path, file: Path) -> None:
+    """A late line pasted further up takes none of those after it with it."""
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join([*lines[:4], lines[15], *lines[4:]]))
+    check(tmp_path, MESSAGES)
+
+
+def test_several_lines_copied_to_the_end_cost_nothing(tmp_path: Path, file: Path) -> None:
+    """Though each follows on the other, the last of them is not taken for how things stand."""
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join([*lines, *lines[3:6]]))
+    check(tmp_path, MESSAGES)
+
+
+def test_a_file_twice_in_itself_is_there_once(tmp_path: Path, file: Path) -> None:
+    """As after ``cat a a > b``."""
+    file.write_bytes(file.read_bytes() * 2)
+    check(tmp_path, MESSAGES)
+
+
+def test_a_line_that_was_moved_costs_itself(tmp_path: Path, file: Path) -> None:
+    """And no other."""
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join([*lines[:4], *lines[5:15], lines[4], *lines[15:]]))
+    with JSONLBackend(tmp_path) as backend:
+        assert [found.message_count for found in backend.list_sessions_with_metadata()] == [20]
+        with pytest.warns(CorruptRecordWarning):
+            assert backend.load("s") == [*MESSAGES[:3], *MESSAGES[4:]]
+        backend.compact("s")
+        assert [found.message_count for found in backend.list_sessions_with_metadata()] == [19]
+        assert backend.load("s") == [*MESSAGES[:3], *MESSAGES[4:]]
+
+
+@pytest.mark.parametrize("revision", [0, 1, 10**9])
+@pytest.mark.parametrize("line", [5, 20])
+def test_a_damaged_revision_costs_one_message(tmp_path: Path, file: Path, line: int, revision: int) -> None:
+    """A number that is too high or too low is that line's trouble; what is appended after it is there."""
+    lines = file.read_bytes().splitlines(keepends=True)
+    lines[line] = re.sub(rb'"rev":\d+', b'"rev":%d' % revision, lines[line])
+    file.write_bytes(b"".join(lines))
+    new = ChatMessage("assistant", "new")
+    with JSONLBackend(tmp_path) as backend, warnings.catch_warnings():
+        warnings.simplefilter("ignore", CorruptRecordWarning)
+        assert len(backend.load("s")) >= 19
+        backend.append("s", new)
+        backend.compact("s")
+        found = backend.load("s")
+        assert found[-1] == new
+        assert [message for message in MESSAGES if message not in found] in ([], [MESSAGES[line - 1]])
+
+
+def test_a_header_that_was_copied_undoes_nothing(tmp_path: Path, file: Path) -> None:
+    """What was set since the session was created stays, wherever its first line stands again."""
+    with JSONLBackend(tmp_path) as backend:
+        backend.set_session_name("s", "name")
+    lines = file.read_bytes().splitlines(keepends=True)
+    for place in (1, 10, len(lines)):
+        file.write_bytes(b"".join([*lines[:place], lines[0], *lines[place:]]))
+        with JSONLBackend(tmp_path) as backend, warnings.catch_warnings():
+            warnings.simplefilter("ignore", CorruptRecordWarning)
+            assert backend.get_session_name("s") == "name"
+            assert backend.load("s") == MESSAGES
+            backend.append("s", MESSAGES[0])
+            backend.compact("s")
+            assert backend.get_session_name("s") == "name"
+            assert backend.load("s") == [*MESSAGES, MESSAGES[0]]
