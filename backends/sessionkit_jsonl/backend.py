@@ -29,7 +29,7 @@ from sessionkit.record_backend import RecordBackend, T
 from sessionkit_jsonl import files
 from sessionkit_jsonl.compaction import known_time
 from sessionkit_jsonl.floor import RevisionFloor
-from sessionkit_jsonl.folder import Folder
+from sessionkit_jsonl.folder import Folder, warn_left_out
 from sessionkit_jsonl.log import SessionLog
 from sessionkit_jsonl.slots import Locked, Slots
 
@@ -43,14 +43,16 @@ class JSONLBackend(RecordBackend):
     acknowledged survives the death of the process.
 
     Args:
-        folder: where the files are; created, for its owner alone, where it is missing.
+        folder: where the files are; created, for its owner alone, where it is missing. (Folders that lead to it are
+            created too, as the process creates any.)
         lock_timeout: how many seconds to wait for another writer.
         max_message_bytes: how many bytes of JSON a message may take.
         fsync: whether what was acknowledged survives a power cut too; each write then waits for the disk.
         mode: ``"ro"`` never writes and creates nothing; every writing call is `BackendUnavailableError`.
 
     Raises:
-        BackendUnavailableError: the folder can't be created, or with ``"ro"`` is not there.
+        BackendUnavailableError: the folder can't be created, or with ``"ro"`` is not there; every method, too, once it
+            is gone.
     """
 
     def __init__(
@@ -79,7 +81,7 @@ class JSONLBackend(RecordBackend):
         self._writable = mode == "rw"
         self._closed = False
         if self._writable:
-            files.make_folder(self._folder.path)
+            files.make_folder(self._folder.path, sync=fsync)
         else:
             files.check_folder(self._folder.path)
         survive_forks(self)
@@ -146,7 +148,10 @@ class JSONLBackend(RecordBackend):
         return self._listed(lambda _: True, by_activity)
 
     def compact(self, session_key: str, /) -> None:
-        """As the contract says; what can't be read goes to a file beside, whose name ends in ``.corrupt``."""
+        """As the contract says; what can't be read goes to a file beside, whose name ends in ``.corrupt``.
+
+        The new file may be read and written by whoever might the old one, and belongs to whoever calls.
+        """
         check_session_key(session_key)
         with self._locked(session_key) as log:
             if log is not None and (record := log.look()) is not None:
@@ -165,8 +170,11 @@ class JSONLBackend(RecordBackend):
         found: list[SessionMetadata] = []
         for view, record in self._folder.views():
             metadata = record.metadata(view.key)
-            if query.admits(metadata) and (not query.terms or query.matches(metadata, view.texts(query.terms))):
-                found.append(metadata)
+            try:
+                if query.admits(metadata) and (not query.terms or query.matches(metadata, view.texts(query.terms))):
+                    found.append(metadata)
+            except CorruptSessionError as error:
+                warn_left_out(error)
         return query.page(sorted(found, key=by_activity))
 
     def clear_messages(self, session_key: str, /) -> int:
@@ -229,8 +237,7 @@ class JSONLBackend(RecordBackend):
             if log is None or (found is None and not added and not sets_attributes(attributes)):
                 return 0
             record = log.begin(self._floor)
-            for _ in range(drop_last):
-                log.pop(record)
+            _drop(log, record, drop_last)
             if drop_last or added:
                 record.changed()
             for message in messages:
@@ -306,6 +313,7 @@ class JSONLBackend(RecordBackend):
             except FileNotFoundError:
                 if create:
                     raise  # the folder is gone
+                files.check_still_there(path)
                 return None
 
         return self._slots.locked(session_key, path, open_log)
@@ -331,3 +339,19 @@ class JSONLBackend(RecordBackend):
 
     def _after_fork_in_child(self) -> None:
         self._slots = Slots(timeout=self._lock_timeout)  # the old ones' files close with them, which unlocks nothing
+
+
+def _drop(log: SessionLog, record: SessionRecord, count: int) -> None:
+    """Take the newest messages away, with the next commit.
+
+    Raises:
+        ValueError: fewer than the record counts can be read, and fewer than `count`.
+    """
+    for dropped in range(count):
+        try:
+            log.pop(record)
+        except CorruptSessionError:
+            if not dropped:
+                raise  # it says better what to do
+            record.message_count = dropped
+            check_drop(log.key, record, count)

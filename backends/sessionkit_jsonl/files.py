@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sessionkit.errors import BackendUnavailableError, CorruptSessionError, Outcome
 from sessionkit.os_errors import unavailable
+from sessionkit_jsonl.lines import EARLIEST, LATEST
 
 OWNER_ONLY = 0o600
 FOLDER_OWNER_ONLY = 0o700
@@ -35,14 +36,45 @@ def os_errors(path: str, outcome: Outcome = "not_applied") -> Generator[None]:
         raise unavailable(error, path, outcome) from error
 
 
-def make_folder(path: str) -> None:
-    """Create the folder for its owner alone, and whatever leads to it; one that is there stays as it is."""
+def absolute(path: str | os.PathLike[str]) -> str:
+    """The path, the same wherever the process goes.
+
+    Raises:
+        BackendUnavailableError: no file system takes it.
+    """
+    given = str(Path(path).absolute())
+    try:
+        os.fsencode(given)
+    except UnicodeEncodeError:
+        msg = f"{given!a} can't be the name of a folder: it holds a lone surrogate, which is no character"
+        raise BackendUnavailableError(msg) from None
+    if "\0" in given:
+        msg = f"{given!r} can't be the name of a folder: it holds NUL"
+        raise BackendUnavailableError(msg)
+    return given
+
+
+def make_folder(path: str, *, sync: bool) -> None:
+    """Create the folder for its owner alone; one that is there stays as it is.
+
+    Folders that lead to it are created as the process creates any: where its umask is the usual one, for all to read.
+    """
     with os_errors(path):
+        missing = [each for each in (Path(path), *Path(path).parents) if not each.exists()] if sync else []
         Path(path).mkdir(FOLDER_OWNER_ONLY, parents=True, exist_ok=True)
+        for each in missing:
+            sync_folder(str(each))
+
+
+def check_still_there(path: str) -> None:
+    """Accept that a file is not there, if its folder is."""
+    folder = Path(path).parent
+    with os_errors(str(folder)):
+        folder.stat()
 
 
 def check_folder(path: str) -> None:
-    """Accept a folder that is there."""
+    """Accept a folder that is there, for reading."""
     with os_errors(path):
         try:
             mode = Path(path).stat().st_mode
@@ -73,6 +105,11 @@ def open_session(path: str, flags: int) -> int:
     return descriptor
 
 
+def modified(descriptor: int) -> int:
+    """When the file was, in microseconds since the epoch; what no `datetime` can be is the nearest that one can."""
+    return min(max(os.fstat(descriptor).st_mtime_ns // 1000, EARLIEST), LATEST)
+
+
 def read(descriptor: int, start: int, end: int) -> bytes:
     """The bytes from `start` up to `end`; fewer only where the file ends before."""
     data = os.pread(descriptor, end - start, start)
@@ -100,33 +137,58 @@ def append(descriptor: int, path: str, data: bytes, *, size: int, sync: bool) ->
             os.fsync(descriptor)
 
 
-def replace(path: str, data: bytes, *, sync: bool) -> None:
-    """Put another content in the place of a file that is locked by the caller; readers see the old or the new."""
+def overwrite(descriptor: int, data: bytes) -> None:
+    """Put these few bytes in the place of the first ones of a locked file; where the disk is full, those stay."""
+    before = os.pread(descriptor, len(data), 0)
+    try:
+        if os.pwrite(descriptor, data, 0) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError:
+        os.pwrite(descriptor, before, 0)
+        if len(before) < len(data):
+            os.ftruncate(descriptor, len(before))
+        raise
+
+
+def replace(path: str, data: bytes, *, aside: bytes = b"", sync: bool) -> None:
+    """Put another content in the place of a file that is locked by the caller; readers see the old or the new.
+
+    Who may read and write it stays as it was. `aside` is what is not in the new content and must be kept; it is, before
+    the old one goes, and only once all else is done that may fail.
+    """
     beside = f"{path}.tmp"
     with os_errors(beside):
         remove(beside)  # what a crash left; only who holds the lock writes here
         descriptor = os.open(beside, _FRESH, OWNER_ONLY)
         try:
+            os.fchmod(descriptor, stat.S_IMODE(Path(path).stat().st_mode))
             _write(descriptor, data)
             if sync:
                 os.fsync(descriptor)
-        except OSError:
+            if aside:
+                set_aside(path, aside, sync=sync)
+            Path(beside).replace(path)
+        except BaseException:
             remove(beside)
             raise
         finally:
             os.close(descriptor)
-        Path(beside).replace(path)
     if sync:
         sync_folder(path)
 
 
 def set_aside(path: str, data: bytes, *, sync: bool) -> None:
-    """Add to what was set aside of a session; it is kept until the session is deleted."""
+    """Add to what was set aside of a session; it is kept until the session is deleted.
+
+    Not where it was the last that was set aside: then whoever did that could not finish.
+    """
     beside = corrupt_path(path)
     with os_errors(beside):
         descriptor = open_session(beside, CREATE)
         try:
-            append(descriptor, beside, data, size=os.fstat(descriptor).st_size, sync=sync)
+            size = os.fstat(descriptor).st_size
+            if read(descriptor, max(0, size - len(data)), size) != data:
+                append(descriptor, beside, data, size=size, sync=sync)
         finally:
             os.close(descriptor)
 

@@ -46,7 +46,7 @@ class RevisionFloor:
         try:
             acquire(descriptor, timeout=self._timeout, since=since, path=self._path)
             if self._number(descriptor) < revision:
-                os.pwrite(descriptor, b"%0*d\n" % (_WIDTH, revision), 0)
+                files.overwrite(descriptor, b"%0*d\n" % (_WIDTH, revision))
                 if self._sync:
                     os.fsync(descriptor)
                     files.sync_folder(self._path)

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 from sessionkit.errors import CorruptRecordWarning, CorruptSessionError
 from sessionkit.record import SessionRecord
@@ -20,7 +19,7 @@ class Folder:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, timeout: float) -> None:
-        self.path = str(Path(path).absolute())
+        self.path = files.absolute(path)
         self._timeout = timeout
 
     def file(self, session_key: str) -> str:
@@ -42,7 +41,7 @@ class Folder:
             try:
                 yield from self._view_by_name(name)
             except CorruptSessionError as error:
-                warn_caller(f"left out: {error}", CorruptRecordWarning)
+                warn_left_out(error)
 
     def _view_by_name(self, name: str) -> Iterator[tuple[SessionView, SessionRecord]]:
         path = f"{self.path}/{name}"
@@ -57,3 +56,8 @@ class Folder:
                 msg = f"{path} does not hold the session that its name stands for"
                 raise CorruptSessionError(msg, session_key=view.key or None, where=path)
             yield view, view.record
+
+
+def warn_left_out(error: CorruptSessionError) -> None:
+    """Say that a session is missing in an answer, and why."""
+    warn_caller(f"left out: {error}", CorruptRecordWarning)

@@ -54,7 +54,10 @@ VERSION = 1
 MARK_KEY = "~"
 NO_ATTRIBUTES = Raw(b"{}")
 
-Time = Annotated[int, msgspec.Meta(ge=-62_135_596_800_000_000, le=253_402_300_799_999_999)]
+EARLIEST, LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999
+"""The first and the last microsecond of which there is a `datetime`."""
+
+Time = Annotated[int, msgspec.Meta(ge=EARLIEST, le=LATEST)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 LARGEST = 2**63 - 1
@@ -188,6 +191,15 @@ def parse(raw: bytes) -> Line | None:
     except (ValueError, RecursionError):
         pass  # it may be ours, spelled otherwise by some tool, or somebody else's
     return _parse_slowly(raw)
+
+
+def mark_at_end(raw: bytes) -> Mark | None:
+    """The mark of a message's line, of which `raw` is the end; None where it is not that."""
+    at = raw.rfind(_MARK)
+    try:
+        return _decode_mark(raw[at + 5 : -1]) if at >= 0 and raw.endswith(b"}}") else None
+    except ValueError:
+        return None
 
 
 def attributes_of(snapshot: Snapshot) -> Any:

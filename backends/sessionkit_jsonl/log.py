@@ -2,14 +2,16 @@
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from copy import copy
+from itertools import islice
 
 from msgspec import UNSET, UnsetType
 
 from sessionkit.codec import decode_message
-from sessionkit.errors import BackendUnavailableError, CorruptSessionError, InvalidMessageError
+from sessionkit.errors import CorruptSessionError, InvalidMessageError, SessionKitError
 from sessionkit.locks import acquire, release
 from sessionkit.messages import ChatMessage
 from sessionkit.record import SessionRecord
@@ -17,9 +19,9 @@ from sessionkit.record_backend import T
 from sessionkit_jsonl import files
 from sessionkit_jsonl.compaction import content, is_due, known_time, snapshot_of
 from sessionkit_jsonl.floor import RevisionFloor, is_believable
-from sessionkit_jsonl.lines import LARGEST, Mark, header_line, parse, record_line
-from sessionkit_jsonl.reading import Entry, newest_first, scan
-from sessionkit_jsonl.view import SessionView, decoded
+from sessionkit_jsonl.lines import LARGEST, Mark, UnknownVersionError, header_line, parse, record_line
+from sessionkit_jsonl.reading import Entry, newest_first
+from sessionkit_jsonl.view import SessionView, decoded, scan_file
 from sessionkit_jsonl.window import BrokenChainError, Window
 
 _REVISION = re.compile(rb'"rev":\s*(\d{1,19})\b')
@@ -49,9 +51,11 @@ class SessionLog:
         self._inode = (status.st_ino, status.st_dev)
         self._size = 0
         self._size_looked_at = -1
+        self._modified = self._modified_looked_at = 0
         self._newest: int | None = None
         self._snapshot_at: int | None = None
         self._dead = 0
+        self._dead_when_tried = 0
         self._prefix = b""
         self._torn = False
         self._since = 0.0
@@ -78,7 +82,7 @@ class SessionLog:
             status = os.lstat(self._path)
         except FileNotFoundError:
             return False
-        self._size = status.st_size
+        self._size, self._modified = status.st_size, status.st_mtime_ns
         return (status.st_ino, status.st_dev) == self._inode
 
     def finish(self) -> None:
@@ -97,7 +101,7 @@ class SessionLog:
         Raises:
             CorruptSessionError: nothing in the file can be read, or it is another session's.
         """
-        if self._size != self._size_looked_at:
+        if self._size != self._size_looked_at or self._modified > self._modified_looked_at:
             self.record = None
             window = Window(self._descriptor, self._size)
             view = SessionView(self._path, self.key, self._descriptor, window)
@@ -105,8 +109,8 @@ class SessionLog:
             self._newest, self._snapshot_at = view.standing.newest, view.standing.snapshot_at
             self._dead = min(view.standing.dead, self._size)
             self._prefix = b"" if window.is_terminated else b"\n"
-            self._torn = bool(self._prefix) and parse(next(window.lines_backward())[1]) is None
-            self._size_looked_at = self._size
+            self._torn = bool(self._prefix) and any(parse(raw) is None for _, raw in islice(window.lines_backward(), 1))
+            self._size_looked_at, self._modified_looked_at = self._size, self._modified
         return self.record
 
     def highest_deleted(self, floor: RevisionFloor) -> int:
@@ -191,20 +195,21 @@ class SessionLog:
         if self._sync and self._size == 0:
             files.sync_folder(self._path)
         self._size = self._size_looked_at = self._size + len(data)
+        self._modified_looked_at = time.time_ns()  # what was changed later is somebody else's; asking would cost more
         self._prefix, self._torn = b"", False
         if messages:
             self._newest = at
         else:
             self._dead += len(line)
-        if is_due(self._dead, self._size):
-            with suppress(BackendUnavailableError):  # the record is written; space is gained another time
+        if is_due(self._dead, self._size) and self._dead >= 2 * self._dead_when_tried:
+            self._dead_when_tried = self._dead
+            with suppress(SessionKitError, OSError, MemoryError):  # the record is written, whatever is in the way
                 self.compact(record)
 
     def compact(self, record: SessionRecord) -> None:
         """Write the file anew, where that sets anything aside, gains space or mends the number of messages."""
         self._check_counts(record.revision)
-        data = Window(self._descriptor, self._size).everything()
-        found = scan(data)
+        found = scan_file(self._path, self.key, Window(self._descriptor, self._size))
         readable, bad = decoded(found.live)
         aside = sorted(found.unreadable + found.torn + bad)
         anew = content(
@@ -214,10 +219,7 @@ class SessionLog:
         )
         if not aside and len(anew) >= self._size and len(readable) == record.message_count:
             return
-        if aside:
-            set_aside = b"".join(raw + b"\n" for _, raw in aside)
-            files.set_aside(self._path, set_aside, sync=self._sync)
-        files.replace(self._path, anew, sync=self._sync)
+        files.replace(self._path, anew, aside=b"".join(raw + b"\n" for _, raw in aside), sync=self._sync)
         self.close()
 
     def restore(self, record: SessionRecord, messages: Iterable[tuple[bytes, ChatMessage, int]]) -> None:
@@ -246,10 +248,12 @@ class SessionLog:
     def _newest_message(self, count: int) -> tuple[Entry, ChatMessage]:
         window = Window(self._descriptor, self._size)
         try:
-            entry = next(newest_first(window, self._newest, count))
-            return entry, decode_message(entry.raw)
-        except (BrokenChainError, InvalidMessageError):
-            readable, _ = decoded(entry for entry in scan(window.everything()).live if entry.ordinal < count)
+            for entry in newest_first(window, self._newest, count):
+                return entry, decode_message(entry.raw)
+        except (BrokenChainError, InvalidMessageError, UnknownVersionError):
+            pass  # the whole file tells what there is, or what is wrong
+        found = scan_file(self._path, self.key, window)
+        readable, _ = decoded(entry for entry in found.live if entry.ordinal < count)
         if not readable:
             msg = f"none of the messages in {self._path} can be read; compact() sets them aside"
             raise CorruptSessionError(msg, session_key=self.key, where=self._path)

@@ -12,7 +12,16 @@ from msgspec import UNSET
 
 from sessionkit.codec import decode_message
 from sessionkit.record import SessionRecord
-from sessionkit_jsonl.lines import Line, Mark, Snapshot, attributes_of, is_beginning, is_unfinished_header, parse
+from sessionkit_jsonl.lines import (
+    Line,
+    Mark,
+    Snapshot,
+    attributes_of,
+    is_beginning,
+    is_unfinished_header,
+    mark_at_end,
+    parse,
+)
 from sessionkit_jsonl.order import misplaced
 from sessionkit_jsonl.window import BrokenChainError, Window
 
@@ -138,30 +147,33 @@ def stand(window: Window) -> Standing:
 def _last_lines(window: Window) -> tuple[list[tuple[int, Line, int]], Mark | None]:
     """The last line with a mark and what follows it, each with its offset and length, the last first; and that mark."""
     passed: list[tuple[int, Line, int]] = []
-    mark: Mark | None = None
     for offset, raw in window.lines_backward():
         line = parse(raw)
         if line is None:
             continue
-        if mark is not None:
-            if not _follows(passed[-1][1], mark, line, offset):
-                raise BrokenChainError
-            break
         passed.append((offset, line, len(raw) + 1))
-        mark = line.mark
-    return passed, mark
+        if line.mark is not None:
+            if not _is_in_place(window, offset, line, line.mark):
+                raise BrokenChainError
+            return passed, line.mark
+    return passed, None
 
 
-def _follows(line: Line, mark: Mark, before: Line, offset: int) -> bool:
-    """Whether our writer can have written the line, with that mark, directly after the one that begins at `offset`.
+def _is_in_place(window: Window, offset: int, line: Line, mark: Mark) -> bool:
+    """Whether our writer can have written the line, with that mark, after the one that stands before it.
 
-    Else it was moved or copied to the end of the file, and tells of another time.
+    Else it was moved or copied to the end of the file, and tells of another time. Of a long line before only the end is
+    looked at, for nothing but marks should be read here.
     """
-    if before.mark is None or not line.may_follow(before.mark):
-        return before.mark is None
+    begins, raw = window.line_before(offset)
+    if begins is None:
+        return line.may_follow(mark_at_end(raw))
+    before = parse(raw)
+    if before is None or before.mark is None or not line.may_follow(before.mark):
+        return before is None or before.mark is None
     if mark.message_count - len(line.messages) != before.mark.message_count:
         return True
-    return mark.previous == (offset if before.messages else before.mark.previous)
+    return mark.previous == (begins if before.messages else before.mark.previous)
 
 
 def newest_first(window: Window, newest: int | None, count: int) -> Iterator[Entry]:

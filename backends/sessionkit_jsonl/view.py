@@ -29,20 +29,20 @@ class SessionView:
     def __init__(self, path: str, key: str | None, descriptor: int, window: Window) -> None:
         self._path = path
         self.window = window
-        with self._explained(key):
-            try:
+        try:
+            with explained(path, key):
                 self.standing = stand(window)
-            except BrokenChainError:
-                self.standing = scan(window.everything()).standing
+        except BrokenChainError:
+            self.standing = scan_file(path, key, window).standing
         self.key = self._checked_key(key)
         self.record: SessionRecord | None = None
         if self.standing.exists:
-            self.record = self.standing.record(os.fstat(descriptor).st_mtime_ns // 1000)
+            self.record = self.standing.record(files.modified(descriptor))
 
     def scan(self) -> Scan:
         """All that the file holds."""
-        with self._explained(self.key):
-            return scan(self.window.everything())
+        with files.os_errors(self._path):  # of our own: a search asks from outside of `open_view`
+            return scan_file(self._path, self.key, self.window)
 
     def messages(self) -> list[tuple[Entry, ChatMessage]]:
         """All messages, oldest first, with a warning for each line that can't be read or is out of place."""
@@ -59,7 +59,7 @@ class SessionView:
             readable, bad = decoded(list(islice(entries, min(count, self.standing.message_count)))[::-1])
             if not bad:
                 return readable
-        except BrokenChainError:
+        except (BrokenChainError, UnknownVersionError):
             pass  # the whole file tells which line is damaged
         return self.messages()[-count:]
 
@@ -90,14 +90,6 @@ class SessionView:
         msg = f"{self._path}: {what}; compact() sets it aside"
         warn_caller(msg, CorruptRecordWarning)
 
-    @contextmanager
-    def _explained(self, key: str | None) -> Generator[None]:
-        try:
-            yield
-        except UnknownVersionError as error:
-            msg = f"{self._path}: {error}"
-            raise CorruptSessionError(msg, session_key=key, where=self._path) from None
-
 
 @contextmanager
 def open_view(path: str, key: str | None, *, timeout: float) -> Generator[SessionView | None]:
@@ -106,12 +98,28 @@ def open_view(path: str, key: str | None, *, timeout: float) -> Generator[Sessio
         try:
             descriptor = files.open_session(path, files.READ)
         except FileNotFoundError:
+            files.check_still_there(path)
             yield None
             return
         try:
             yield SessionView(path, key, descriptor, _settled(descriptor, path, timeout))
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def explained(path: str, key: str | None) -> Generator[None]:
+    """Say of which file and session it is that a line is of an unknown version."""
+    try:
+        yield
+    except UnknownVersionError as error:
+        raise CorruptSessionError(f"{path}: {error}", session_key=key, where=path) from None
+
+
+def scan_file(path: str, key: str | None, window: Window) -> Scan:
+    """All that a session's file holds."""
+    with explained(path, key):
+        return scan(window.everything())
 
 
 def decoded(entries: Iterable[Entry]) -> tuple[list[tuple[Entry, ChatMessage]], list[tuple[int, bytes]]]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from sessionkit_jsonl import files
 
 _BLOCK = 8192
+_SHORT = 4096
 
 
 class BrokenChainError(Exception):
@@ -57,6 +58,15 @@ class Window:
             line = self.line(offset)
             if line.strip():
                 yield offset, line
+
+    def line_before(self, offset: int) -> tuple[int | None, bytes]:
+        """The last line that ends before `offset`, and where it begins; of a long one its end alone, and None."""
+        start = max(0, offset - _SHORT)
+        raw = self._bytes(start, offset).rstrip()
+        found = raw.rfind(b"\n")
+        if found < 0 and start > 0:
+            return None, raw
+        return start + found + 1, raw[found + 1 :]
 
     def _line_start(self, newline: int) -> int:
         """Where the line begins that a newline at `newline` ends."""

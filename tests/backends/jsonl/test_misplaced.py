@@ -10,6 +10,7 @@ from sessionkit import ChatMessage, CorruptRecordWarning
 from sessionkit_jsonl import JSONLBackend
 
 MESSAGES = [ChatMessage("user", f"message {number:02}") for number in range(20)]
+LONG = [ChatMessage("user", f"message {number:02}" + "x" * 9_000) for number in range(20)]
 
 
 @pytest.fixture(params=["appended", "compacted"])
@@ -121,3 +122,15 @@ def test_a_header_that_was_copied_undoes_nothing(tmp_path: Path, file: Path) -> 
             backend.compact("s")
             assert backend.get_session_name("s") == "name"
             assert backend.load("s") == [*MESSAGES, MESSAGES[0]]
+
+
+@pytest.mark.parametrize("copied", [3, 19, 20])
+def test_a_long_line_that_was_copied_costs_nothing(tmp_path: Path, copied: int) -> None:
+    """The same where lines are so long that only their ends are looked at."""
+    with JSONLBackend(tmp_path) as backend:
+        for message in LONG:
+            backend.append("s", message)
+    file = tmp_path / "s.jsonl"
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join([*lines, lines[copied]]))
+    check(tmp_path, LONG)
