@@ -81,7 +81,9 @@ def to_record(row: Sequence[Any]) -> SessionRecord:
         raise _damaged(key, number, str(error)) from error
     if not isinstance(attributes, dict):
         raise _damaged(key, number, "they are no JSON object")
-    return SessionRecord(*values, attributes=attributes)
+    record = SessionRecord(*values)
+    record.attributes = attributes
+    return record
 
 
 def readable(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[int, SessionMetadata]]:

@@ -9,10 +9,10 @@ import sqlite3
 import tempfile
 import threading
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Literal, cast, get_args
 from weakref import WeakSet
 
@@ -20,6 +20,7 @@ from sessionkit.errors import BackendClosedError, BackendUnavailableError
 from sessionkit.forks import survive_forks
 from sessionkit.locks import acquire, release
 from sessionkit.os_errors import unavailable
+from sessionkit_sqlite.exclusive import Exclusive, frame_at
 from sessionkit_sqlite.failures import raise_mapped
 from sessionkit_sqlite.opening import (
     State,
@@ -73,11 +74,7 @@ class Store:
         self.writing = _Writing(self)
         self.reading = _ReadingOnly(self) if mode == "ro" else _Reading(self)
         survive_forks(self)  # before anything is opened
-        with self.writing.lock:
-            try:
-                check_first(self.path)
-            except OSError as error:
-                raise unavailable(error, self.name) from error
+        self._look_first()
         with self.reading if mode == "ro" else self.writing:
             pass  # opened, and brought to this version's layout
         if mode == "rw":
@@ -89,43 +86,51 @@ class Store:
         self.writing.close()
         self.reading.close()
 
+    def _look_first(self) -> None:
+        user = frame_at(0)
+        try:
+            self.writing.take(user)  # so that no thread forks meanwhile
+            check_first(self.path)
+        except OSError as error:
+            raise unavailable(error, self.name) from error
+        finally:
+            self.writing.let_go(user)
+
     def _before_fork(self) -> None:
         # What SQLite remembers of its locks would go along to the child, the locks would not: whichever side closed
         # first would take the log away from under the other. So nothing is open while the process forks.
         for connected in (self.writing, self.reading):
-            if not connected.held:
-                connected.lock.acquire()
-                connected.held = True
+            connected.take(self)
             connected.disconnect()
 
     def _after_fork_in_parent(self) -> None:
         for connected in (self.reading, self.writing):
-            if connected.held:
-                connected.held = False
-                connected.lock.release()
+            connected.let_go(self)
 
     def _after_fork_in_child(self) -> None:
         for connected in (self.reading, self.writing):
-            connected.held = False
-            connected.lock = threading.Lock()
+            connected.reset()
 
 
 _writers: "WeakSet[Store]" = WeakSet()
 
 
-class _Connected(ABC):
-    """A connection under a lock, opened when it is first needed; entering gives it to one thread at a time."""
+class _Connected(Exclusive):
+    """A connection, opened when it is first needed; entering gives it to one thread at a time.
+
+    Only by ``with`` itself, in a function that is no generator: where that has ended, so has the use.
+    """
 
     def __init__(self, store: Store) -> None:
+        super().__init__()
         self.store = store
-        self.lock = threading.Lock()
-        self.held = False  # while the process forks
         self.connection: sqlite3.Connection | None = None
 
     def __enter__(self) -> sqlite3.Connection:
         store = self.store
-        since = None if self.lock.acquire(blocking=False) else self._wait()
+        user = frame_at(1)
         try:
+            since = None if self.holder.setdefault(None, user) is user else self._wait(user)
             if store.closed:
                 msg = f"{store.path} was closed"
                 raise BackendClosedError(msg)
@@ -133,7 +138,7 @@ class _Connected(ABC):
             if self.connection is None:
                 self.connection = self._connect()
         except BaseException as error:
-            self._leave()
+            self._leave(user)
             raise_mapped(error, store.path)
             raise
         return self.connection
@@ -142,25 +147,29 @@ class _Connected(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            if error is not None and self.connection is not None and self.connection.in_transaction:
-                with suppress(sqlite3.Error):
-                    self.connection.execute("ROLLBACK")
-        finally:
-            self._leave()
-        self._check_use(error)
+            self._check_use(error)
+            self.recover()
+            self.holder.clear()
+            if self.waiting:
+                self.pass_on()
+        except BaseException:
+            self._leave(frame_at(1))
+            raise
         if error is not None:
             raise_mapped(error, self.store.path)
 
-    def _leave(self) -> None:
-        try:
-            self._settle()
-        finally:
-            self.lock.release()
+    def _leave(self, user: FrameType) -> None:
+        """Whatever went wrong, be it Ctrl-C on the way out."""
+        if self.holder.get(None) is user:
+            try:
+                self.recover()
+            finally:
+                self.let_go(user)
 
-    def _wait(self) -> float:
-        """Take the lock that another thread holds; when the waiting began."""
+    def _wait(self, user: FrameType) -> float:
+        """Hold it after another thread; when the waiting began."""
         started = time.monotonic()
-        if not self.lock.acquire(timeout=self.store.busy_timeout):
+        if not self.take(user, self.store.busy_timeout):
             msg = f"{self.store.path} was in use by another thread for {self.store.busy_timeout:g} seconds"
             raise BackendUnavailableError(f"{msg}; try again, or raise busy_timeout", retryable=True)
         return started
@@ -168,19 +177,26 @@ class _Connected(ABC):
     def close(self) -> None:
         """Disconnect, after the call that is using the connection, which is interrupted each second."""
         # Closing a connection that another thread is using would crash the interpreter.
+        user = frame_at(0)
         for _ in range(_PATIENCE):
-            if self.lock.acquire(timeout=1):
-                try:
+            try:
+                if self.take(user, 1):
                     self.disconnect()
-                finally:
-                    self.lock.release()
-                return
+                    return
+            finally:
+                self.let_go(user)
             if self.connection is not None:
                 self.connection.interrupt()
-        # Whoever holds the lock was itself interrupted, at the wrong moment; the connection goes with the process.
+        # Whoever holds it will not end, or waits for this very call; the connection goes with the process.
+
+    def recover(self) -> None:
+        """Let go of what a use leaves behind, ended or not."""
+        if self.connection is not None and self.connection.in_transaction:
+            with suppress(sqlite3.Error):
+                self.connection.execute("ROLLBACK")
 
     def disconnect(self) -> None:
-        """Close the connection; the next use opens it anew. The caller has the lock."""
+        """Close the connection; the next use opens it anew. The caller holds this."""
         if self.connection is not None:
             self.connection.close()
             self.connection = None
@@ -189,13 +205,10 @@ class _Connected(ABC):
     def _connect(self) -> sqlite3.Connection:
         """A connection, made ready for use."""
 
-    def _prepare(self, since: float | None) -> None:  # noqa: B027 -- not everybody has something to do
+    def _prepare(self, since: float | None) -> None:
         """Before each use, whose waiting began then."""
 
-    def _settle(self) -> None:  # noqa: B027 -- not everybody has something to do
-        """After each use."""
-
-    def _check_use(self, error: BaseException | None) -> None:  # noqa: B027 -- not everybody has something to do
+    def _check_use(self, error: BaseException | None) -> None:
         """Raise where a use, with an error or without one, was not what it seemed."""
 
 
@@ -279,7 +292,6 @@ class _Writing(_Connected):
     def __init__(self, store: Store) -> None:
         super().__init__(store)
         self.lock_file: int | None = None
-        self.locked = False
 
     def __del__(self) -> None:
         self._close_lock_file()
@@ -297,15 +309,16 @@ class _Writing(_Connected):
                 msg = f"{self.store.path} was opened with mode=ro, so nothing can be written"
                 raise BackendUnavailableError(msg)
             self.lock_file = open_lock_file(self.store.path)
-        self.locked = True  # before it is, so that an interrupted wait leaves no lock behind
         acquire(self.lock_file, timeout=self.store.busy_timeout, since=since, path=self.store.name)
 
-    def _settle(self) -> None:
-        if self.locked and self.lock_file is not None:
-            self.locked = False
-            release(self.lock_file)
+    def recover(self) -> None:
+        try:
+            super().recover()
+        finally:
+            if self.lock_file is not None:
+                release(self.lock_file)
 
     def _close_lock_file(self) -> None:
-        if self.lock_file is not None:
-            os.close(self.lock_file)
-            self.lock_file = None
+        descriptor, self.lock_file = self.lock_file, None
+        if descriptor is not None:
+            os.close(descriptor)

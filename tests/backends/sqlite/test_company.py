@@ -163,19 +163,6 @@ except KeyboardInterrupt:
             assert acknowledged <= len(other.load(str(i))) <= acknowledged + 1
 
 
-def test_close_gives_up_on_a_lock_that_nobody_will_release(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where an interrupt hit the one moment in which a lock is lost, closing ends all the same."""
-    monkeypatch.setattr("sessionkit_sqlite.store._PATIENCE", 1)
-    backend = SQLiteBackend(path, busy_timeout=0.1)
-    lock = backend._store.writing.lock
-    lock.acquire()
-    with pytest.raises(BackendUnavailableError):
-        backend.append("k", ChatMessage.user("x"))
-    backend.close()
-    lock.release()
-    backend._store.writing.disconnect()
-
-
 @needs_fork
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_forks_while_threads_open_and_close(path: Path) -> None:
@@ -249,6 +236,40 @@ def test_a_reader_gives_no_mixture(path: Path, monkeypatch: pytest.MonkeyPatch) 
             reader.load("k")
         assert caught.value.retryable
         assert contents(reader) == [f"new {i}" for i in range(2000)]
+
+
+def test_a_reader_gives_no_mixture_to_threads_either(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though another thread opens the changed store anew as soon as the first is through."""
+    with SQLiteBackend(path) as writer:
+        writer.write("k", append=[ChatMessage.user(f"old {i}") for i in range(2000)])
+
+    class SlowToReturn(dict[None, object]):
+        """Nobody holds it any more, and the scheduler takes its turn."""
+
+        def clear(self) -> None:
+            super().clear()
+            time.sleep(0.2)
+
+    decoded = 0
+    with SQLiteBackend(path, mode="ro") as reader:
+        others = threading.Thread(target=reader.list_sessions)
+
+        def decode_while_somebody_writes(raw: bytes) -> ChatMessage:
+            nonlocal decoded
+            decoded += 1
+            if decoded == 50:
+                append_in_another_process(path, "more")
+                others.start()
+                while not reader._store.reading.waiting:
+                    time.sleep(0.001)
+            return decode_message(raw)
+
+        monkeypatch.setattr("sessionkit_sqlite.backend.decode_message", decode_while_somebody_writes)
+        reader._store.reading.holder = SlowToReturn()
+        with pytest.raises(BackendUnavailableError):
+            reader.load("k")
+        others.join()
+        assert len(contents(reader)) == 2001
 
 
 def test_a_reader_beside_a_writer_of_its_own_process_harms_no_lock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

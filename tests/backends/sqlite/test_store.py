@@ -321,10 +321,10 @@ def test_waiting_counts_once(path: Path) -> None:
 
         def hold_one_after_the_other() -> None:
             with other._store.writing:
-                backend._store.writing.lock.acquire()
+                backend._store.writing.take(other)
                 held.set()
                 time.sleep(1.5)
-                backend._store.writing.lock.release()
+                backend._store.writing.let_go(other)
                 done.wait(30)
 
         held, done = threading.Event(), threading.Event()

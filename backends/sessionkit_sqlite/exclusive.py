@@ -1,0 +1,92 @@
+"""A lock that knows whether its holder is still there.
+
+Ctrl-C may strike anywhere: after a lock has been taken and before the ``try`` that lets go of it, or on the first line
+of the method that would. No arrangement of ``try`` closes every such gap, and what is not let go of would stay locked
+for ever. So whoever takes this lock leaves the frame that it works for, in one step that can't be interrupted; and
+whoever finds it taken by a frame that is over inherits it.
+"""
+
+import math
+import sys
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from contextlib import suppress
+from types import FrameType
+
+frame_at = sys._getframe  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] -- a tenth of what `inspect` takes
+"""The frame of the call so many levels up."""
+
+_LOOK = 0.05  # seconds until a waiter looks again by itself, should nobody have woken it
+
+
+class Exclusive(ABC):
+    """What is used in turns. Its holder is the frame of a call that is no generator's, or any object for a fork."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Nobody holds it: at first, and in a forked child, whose other threads are gone."""
+        self.holder: dict[None, object] = {}  # at most one; `setdefault` takes and notes in one step
+        self.waiting: deque[tuple[object, threading.Lock]] = deque()
+        self._inheriting = threading.Lock()
+
+    def take(self, user: object, timeout: float = math.inf) -> bool:
+        """Hold it, after whoever does; whether that was had in time. Who holds it already may ask again."""
+        deadline = time.monotonic() + timeout
+        gate = threading.Lock()
+        gate.acquire()
+        waiter = (user, gate)
+        self.waiting.append(waiter)
+        try:
+            while self.holder.setdefault(None, user) is not user and not self._inherited(user):
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                gate.acquire(timeout=min(left, _LOOK))
+                if waiter not in self.waiting:  # called, but somebody was quicker
+                    self.waiting.appendleft(waiter)
+        finally:
+            with suppress(ValueError):
+                self.waiting.remove(waiter)
+        return True
+
+    def let_go(self, user: object) -> None:
+        """Hold it no more; nothing where somebody else does, or nobody."""
+        if self.holder.get(None) is user:
+            self.holder.clear()
+            if self.waiting:
+                self.pass_on()
+
+    def pass_on(self) -> None:
+        """Give it to who has waited longest: who has just let go of it would be quicker to take it again, for ever."""
+        with suppress(IndexError, RuntimeError):  # nobody waits any more, or it is awake
+            user, gate = self.waiting.popleft()
+            self.holder.setdefault(None, user)
+            gate.release()
+
+    @abstractmethod
+    def recover(self) -> None:
+        """Bring in order what a holder that is over may have left."""
+
+    def _inherited(self, user: object) -> bool:
+        old = self.holder.get(None)
+        if not isinstance(old, FrameType) or not _is_over(old):
+            return False
+        with self._inheriting:  # which lets go of a lock of the interpreter's own without a gap
+            if self.holder.get(None) is not old:
+                return False
+            self.holder[None] = user
+        self.recover()
+        return True
+
+
+def _is_over(frame: FrameType) -> bool:
+    """Whether the call has ended. Its variables are cleared then; those of one that runs can't be."""
+    try:
+        frame.clear()
+    except RuntimeError:
+        return False
+    return True
