@@ -60,11 +60,11 @@ class SessionLog:
         self._torn = False
         self._since = 0.0
 
-    def close(self) -> None:
+    def close(self, _close: Callable[[int], None] = os.close) -> None:
         """Give back the descriptor, and the lock with it. Idempotent."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
-            os.close(descriptor)
+            _close(descriptor)  # a default, as `os` may be empty already when the interpreter ends
 
     def __del__(self) -> None:
         self.close()

@@ -1,13 +1,17 @@
 """Lines that were moved or copied, or whose numbers are damaged: one of them costs itself at most, and is said."""
 
+import random
 import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from sessionkit import ChatMessage, CorruptRecordWarning
-from sessionkit_jsonl import JSONLBackend
+from sessionkit_jsonl import JSONLBackend, files
+from sessionkit_jsonl.reading import scan, stand
+from sessionkit_jsonl.window import Window
 
 MESSAGES = [ChatMessage("user", f"message {number:02}") for number in range(20)]
 LONG = [ChatMessage("user", f"message {number:02}" + "x" * 9_000) for number in range(20)]
@@ -134,3 +138,37 @@ def test_a_long_line_that_was_copied_costs_nothing(tmp_path: Path, copied: int) 
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join([*lines, lines[copied]]))
     check(tmp_path, LONG)
+
+
+STEPS: list[Callable[[JSONLBackend, ChatMessage], object]] = [
+    lambda backend, message: backend.append("s", message),
+    lambda backend, message: backend.append("s", message),
+    lambda backend, message: backend.update_last("s", message),
+    lambda backend, _: backend.remove_last("s"),
+    lambda backend, message: backend.write("s", append=[message] * 3, attributes={"a": str(message.content)}),
+    lambda backend, message: backend.write("s", drop_last=min(2, len(backend.load("s"))), append=[message]),
+    lambda backend, message: backend.set_session_name("s", str(message.content)),
+    lambda backend, _: backend.set_session_state("s", "running", "t"),
+    lambda backend, _: backend.set_session_state("s", "idle"),
+    lambda backend, _: backend.clear_messages("s"),
+    lambda backend, _: backend.compact("s"),
+    lambda backend, _: backend.delete_session("s"),
+]
+
+
+def test_what_we_write_is_in_place(tmp_path: Path) -> None:
+    """Whatever is written after whatever else: the tail alone tells how things stand, and the same as all of it."""
+    chance = random.Random(5)  # noqa: S311 -- no secret
+    file = tmp_path / "s.jsonl"
+    backends = [JSONLBackend(tmp_path), JSONLBackend(tmp_path)]
+    for number in range(1_500):
+        step, message = chance.choice(STEPS), ChatMessage("user", f"{number} " + "x" * chance.choice([1, 50, 6_000]))
+        step(chance.choice(backends), message)
+        if not file.exists():
+            continue
+        descriptor = files.open_session(str(file), files.READ)
+        with open(descriptor, "rb") as opened:  # noqa: PTH123 -- closes it
+            window = Window(opened.fileno(), file.stat().st_size)
+            found = scan(window.everything())
+            assert stand(window) == found.standing
+            assert (found.in_order, found.unreadable, found.torn) == (True, [], [])

@@ -1,6 +1,9 @@
 """The store as a whole: opening, reading only, closing, costs, and space."""
 
 import gc
+import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -133,6 +136,20 @@ def test_a_backend_that_is_dropped_keeps_no_file(tmp_path: Path) -> None:
         gc.collect()
     assert _open_files(tmp_path) == []
     assert caught == []
+
+
+def test_a_backend_that_outlives_the_modules_is_silent(tmp_path: Path) -> None:
+    """Where the interpreter ends and nobody called `close`, nothing is printed, however late the object goes."""
+    code = """
+import os, sys
+from sessionkit import ChatMessage
+from sessionkit_jsonl import JSONLBackend
+os.kept = JSONLBackend(sys.argv[1])
+os.kept.append("s", ChatMessage("user", "hi"))
+"""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run([sys.executable, "-c", code, tmp_path], env=environment, capture_output=True, check=True)
+    assert (ended.stdout, ended.stderr) == (b"", b"")
 
 
 def _open_files(folder: Path) -> list[str]:
