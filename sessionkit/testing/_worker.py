@@ -9,58 +9,153 @@ import os
 import random
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, cast
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count
+from typing import Any, NamedTuple, cast
 
 import sessionkit
-from sessionkit import ChatMessage, CoreBackend, OpenBackend, SupportsTurns, SupportsWrite
+from sessionkit import (
+    ChatMessage,
+    CoreBackend,
+    OpenBackend,
+    SessionContext,
+    SessionMetadata,
+    SupportsTurns,
+    TimestampedMessage,
+)
 
-Step = tuple[str, int, list[str]]
-"""An operation, how many messages it drops, and the texts that it adds."""
+Session = dict[str, Any]
+"""What must be known of a session: its ``contents``, and some of `READ`; all of them None where there is none."""
+
+
+class Step(NamedTuple):
+    """A change of a session.
+
+    Attributes:
+        operation: the method's name.
+        value: what is set by it, if it sets anything; unlike that of any other step.
+        drop: how many messages it drops.
+        added: the texts of the messages that it adds.
+    """
+
+    operation: str
+    value: str = ""
+    drop: int = 0
+    added: Sequence[str] = ()
+
+
+def _state(backend: Any, key: str) -> str | None:
+    state = backend.get_session_state(key)
+    return state and f"{state.state} {state.turn_id}"
+
+
+READ: dict[str, Callable[[Any, str], Any]] = {
+    "name": lambda backend, key: backend.get_session_name(key),
+    "agent_alias": lambda backend, key: backend.get_session_agent_alias(key),
+    "channel_id": lambda backend, key: getattr(backend.get_session_metadata(key), "channel_id", None),
+    "attribute": lambda backend, key: getattr(backend.get_session_metadata(key), "attributes", {}).get("x"),
+    "state": _state,
+}
+"""What can be set, and how it is read."""
+
+SETTERS: dict[str, tuple[str, ...]] = {
+    "set_session_name": ("name",),
+    "set_session_agent_alias": ("agent_alias",),
+    "set_session_context": ("channel_id", "attribute"),
+    "set_session_state": ("state",),
+    "begin_turn": ("state",),
+}
+"""What sets something and does nothing besides."""
+
+_SETS = {**SETTERS, "write": ("attribute",), "restore": tuple(READ)}
+_NEEDS_MESSAGES = {"remove_last", "update_last"}
+_CREATES_NOTHING = {"remove_last", "update_last", "compact", "clear_messages", "delete_session"}
 
 
 def steps(seed: int, operations: Sequence[str]) -> Iterator[Step]:
     """What a writer with that seed does, for ever; the process that looks on knows it too."""
     chance = random.Random(seed)  # noqa: S311 -- no secret
-    length = 0
-    number = 0
-    while True:
-        operation = chance.choice(operations) if length else "append"
-        number += 1
-        text = f"{seed}.{number}"
-        if operation == "write":
-            drop = chance.randint(0, min(2, length))
-            step: Step = (operation, drop, [f"{text}.{i}" for i in range(chance.randint(1, 3))])
-        elif operation == "append":
-            step = (operation, 0, [text])
-        elif operation == "update_last":
-            step = (operation, 1, [text])
-        else:
-            step = (operation, int(operation == "remove_last"), [])
-        length += len(step[2]) - step[1]
+    length, gone = 0, False
+    for number in count(1):
+        unfit = _NEEDS_MESSAGES if not length else set[str]()
+        operation = chance.choice([each for each in operations if each not in unfit and (gone or each != "restore")])
+        step = Step(operation, f"{seed}.{number}")
+        if operation in {"append", "update_last"}:
+            step = step._replace(added=[step.value])
+        elif operation in {"write", "restore"}:
+            step = step._replace(added=[f"{step.value}.{i}" for i in range(chance.randint(1, 3))])
+        if operation in _NEEDS_MESSAGES:
+            step = step._replace(drop=1)
+        elif operation == "write":
+            step = step._replace(drop=chance.randint(0, min(2, length)))
+        emptied = operation in {"clear_messages", "delete_session"}
+        length = 0 if emptied else length + len(step.added) - step.drop
+        gone = operation == "delete_session" or (gone and operation in _CREATES_NOTHING)
         yield step
 
 
-def after(contents: list[str], step: Step) -> list[str]:
-    """The contents of a session after a step."""
-    _, drop, added = step
-    return contents[: len(contents) - drop] + added
+def after(session: Session, step: Step) -> Session:
+    """What must be known of a session after a step."""
+    operation, _, drop, added = step
+    contents = session["contents"]
+    if operation in {"delete_session", "restore"}:
+        session = dict.fromkeys(session)
+    emptied = operation in {"clear_messages", "delete_session", "restore"}
+    kept = [] if emptied else contents[: len(contents) - drop]
+    session = {**session, "contents": [*kept, *added]}
+    if operation not in _CREATES_NOTHING and "state" in session:
+        session["state"] = session["state"] or "idle None"
+    return session | {field: found for field, found in sets(step).items() if field in session}
 
 
-def take(backend: OpenBackend, key: str, step: Step) -> None:
+def sets(step: Step) -> dict[str, str]:
+    """What a step sets, as it is read."""
+    return {
+        field: f"running {step.value}" if field == "state" else step.value for field in _SETS.get(step.operation, ())
+    }
+
+
+def look(backend: Any, key: str, fields: Iterable[str]) -> Session:
+    """What is known of a session."""
+    contents = [message.content for message in backend.load(key)]
+    return {"contents": contents, **{field: READ[field](backend, key) for field in fields}}
+
+
+def take(backend: Any, key: str, step: Step) -> None:
     """Do a step."""
-    operation, drop, added = step
-    messages = [ChatMessage("user", text) for text in added]
-    if operation == "append":
-        backend.append(key, messages[0])
-    elif operation == "update_last":
-        backend.update_last(key, messages[0])
-    elif operation == "remove_last":
-        backend.remove_last(key)
-    elif operation == "compact":
-        backend.compact(key)
+    operation, value, drop, _ = step
+    messages = [ChatMessage("user", text) for text in step.added]
+    method = getattr(backend, operation)
+    if operation in {"append", "update_last"}:
+        method(key, *messages)
+    elif operation in {"set_session_name", "set_session_agent_alias"}:
+        method(key, value)
+    elif operation == "set_session_context":
+        method(key, SessionContext(value, attributes={"x": value}))
+    elif operation == "set_session_state":
+        method(key, "running", value)
+    elif operation == "begin_turn":
+        method(key, value, stuck_after=0)
+    elif operation == "write":
+        method(key, drop_last=drop, append=messages, attributes={"x": value})
+    elif operation == "restore":
+        method(key, [TimestampedMessage(message) for message in messages], _restored(key, value))
     else:
-        cast("SupportsWrite", backend).write(key, drop_last=drop, append=messages)
+        method(key)
+
+
+def _restored(key: str, value: str) -> SessionMetadata:
+    """The metadata of a session that has that value wherever it can have one."""
+    return SessionMetadata(
+        key,
+        name=value,
+        agent_alias=value,
+        channel_id=value,
+        state="running",
+        turn_id=value,
+        attributes={"x": value},
+    )
 
 
 def in_threads(jobs: Sequence[Callable[[], object]]) -> list[BaseException]:
@@ -100,10 +195,21 @@ def _hammer(backend: OpenBackend, job: dict[str, Any]) -> None:
 
 
 def _append(backend: OpenBackend, job: dict[str, Any]) -> None:
-    def writer(name: str) -> Callable[[], None]:
-        return lambda: append_all(backend, job["key"], name, job["count"])
+    """Append in several threads, and where there are ``setters``, compact and set what they set in one more."""
+    key, rounds = job["key"], job["count"]
 
-    for error in in_threads([writer(f"{job['writer']}.{i}") for i in range(job["threads"])]):
+    def writer(name: str) -> Callable[[], None]:
+        return lambda: append_all(backend, key, name, rounds)
+
+    def beside() -> None:
+        for i in range(rounds):
+            backend.compact(key)
+            for setter in job["setters"]:
+                take(backend, key, Step(setter, f"{i}"))
+            time.sleep(0.001)  # or who polls for the lock would never get it
+
+    jobs = [writer(f"{job['writer']}.{i}") for i in range(job["threads"])]
+    for error in in_threads([*jobs, beside] if "setters" in job else jobs):
         raise error
 
 
@@ -132,20 +238,17 @@ def _fork(backend: OpenBackend, job: dict[str, Any]) -> None:
 
 
 def _begin(backend: OpenBackend, job: dict[str, Any]) -> None:
-    for i in range(job["rounds"]):
-        _say(cast("SupportsTurns", backend).begin_turn(f"{job['key']}{i}", job["turn"]).turn_id)
+    for key, stuck_after in job["sessions"]:
+        _say(cast("SupportsTurns", backend).begin_turn(key, job["turn"], stuck_after=stuck_after).turn_id)
 
 
-def _change(backend: OpenBackend, job: dict[str, Any]) -> None:
-    """Append, or delete the session where there is nothing to append."""
-    for text in job["texts"]:
-        backend.append(job["key"], ChatMessage("user", text))
-    if not job["texts"]:
-        backend.delete_session(job["key"])
+def _take(backend: OpenBackend, job: dict[str, Any]) -> None:
+    for step in job["steps"]:
+        take(backend, job["key"], Step(*step))
 
 
-def _read(backend: OpenBackend, job: dict[str, Any]) -> None:
-    _say(json.dumps([message.to_dict() for message in backend.load(job["key"])]))
+def _look(backend: OpenBackend, job: dict[str, Any]) -> None:
+    _say(json.dumps(look(backend, job["key"], job["fields"])))
 
 
 JOBS: dict[str, Callable[[OpenBackend, dict[str, Any]], None]] = {
@@ -153,8 +256,8 @@ JOBS: dict[str, Callable[[OpenBackend, dict[str, Any]], None]] = {
     "append": _append,
     "fork": _fork,
     "begin": _begin,
-    "change": _change,
-    "read": _read,
+    "take": _take,
+    "look": _look,
 }
 
 

@@ -8,23 +8,30 @@ import shutil
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Unpack
 
 from sessionkit import (
+    BackendClosedError,
     BackendUnavailableError,
     BackendURL,
     ChatMessage,
     CoreBackend,
     SessionMetadata,
     SessionQuery,
+    SessionState,
+    TimestampedMessage,
 )
 from sessionkit.clock import now, to_datetime
+from sessionkit.record import SessionRecord
+from sessionkit.record_backend import T
 from sessionkit_jsonl import JSONLBackend
 from sessionkit_sqlite import SQLiteBackend
 from tests.mutants.declared import MUTANTS, Change, TwoStepTurns, TwoStepUpdates, caught_by
+from tests.mutants.slow import TwoStepTakeovers
 
 
 def open_url(url: BackendURL, *, mutant: str) -> CoreBackend:
@@ -78,6 +85,55 @@ class UpdatesInParts(TwoStepUpdates, SQLiteBackend):
     between = 0.005
 
 
+@caught_by("kill.acknowledged-survives", "processes.see-settings", on_disk=True)
+class NamesAtClose(SQLiteBackend):
+    """Names are kept in the object, and written when it is closed: a kill loses them, and nobody else sees them."""
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(path)
+        self.names: dict[str, str] = {}
+
+    def set_session_name(self, session_key: str, name: str, /) -> None:
+        if self.get_session_state(session_key) is None:
+            super().set_session_name(session_key, name)
+        self.names[session_key] = name
+
+    def get_session_name(self, session_key: str, /) -> str | None:
+        name = super().get_session_name(session_key)
+        return self.names.get(session_key, name)
+
+    def delete_session(self, session_key: str, /) -> bool:
+        self.names.pop(session_key, None)
+        return super().delete_session(session_key)
+
+    def close(self) -> None:
+        with suppress(BackendClosedError):
+            for session_key, name in self.names.items():
+                super().set_session_name(session_key, name)
+        super().close()
+
+
+@caught_by("kill.acknowledged-survives", on_disk=True)
+class DeletesInParts(SQLiteBackend):
+    """The messages go in one transaction and the session in the next: a kill leaves it empty."""
+
+    def delete_session(self, session_key: str, /) -> bool:
+        self.clear_messages(session_key)
+        _pause()
+        return super().delete_session(session_key)
+
+
+@caught_by("kill.acknowledged-survives", on_disk=True)
+class RestoresInParts(SQLiteBackend):
+    """The session is restored first, and its messages one by one: a kill leaves some of them."""
+
+    def restore(self, session_key: str, messages: Iterable[TimestampedMessage], metadata: SessionMetadata, /) -> None:
+        super().restore(session_key, (), metadata)
+        for stored in messages:
+            _pause()
+            self.append(session_key, stored.message)
+
+
 @caught_by("kill.acknowledged-survives", on_disk=True)
 class CompactsInPlace(JSONLBackend):
     """`compact` deletes the session's file before it has written the new one."""
@@ -102,6 +158,15 @@ class SwallowsLockErrors(SQLiteBackend):
         with suppress(BackendUnavailableError):
             super().append(session_key, message)
 
+    def compact(self, session_key: str, /) -> None:
+        with suppress(BackendUnavailableError):
+            super().compact(session_key)
+
+    def _edit(self, session_key: str, change: Callable[[SessionRecord], T], /, *, create: bool) -> T | None:
+        with suppress(BackendUnavailableError):
+            return super()._edit(session_key, change, create=create)
+        return None
+
     def _index_now_and_then(self, connection: Connection, added: int) -> None:
         _pause()  # what is done under the lock takes its time
         super()._index_now_and_then(connection, added)
@@ -121,6 +186,25 @@ class LocksOnlyThreads(JSONLBackend):
             _pause()
             self.clear_messages(session_key)
             self.write(session_key, append=messages)
+
+
+@caught_by("processes.one-session", on_disk=True)
+class CompactsWithoutTheLock(JSONLBackend):
+    """`compact` writes back what it has read: what another process appended meanwhile is lost."""
+
+    def compact(self, session_key: str, /) -> None:
+        before = len(self.load(session_key))
+        _pause()
+        super().compact(session_key)
+        with suppress(ValueError):
+            self.write(session_key, drop_last=len(self.load(session_key)) - before)
+
+
+@caught_by("processes.one-turn", on_disk=True)
+class TakesOverUnderItsOwnLock(TwoStepTakeovers, JSONLBackend):
+    """Whether the turn that runs is stuck is looked up first, and taken over afterwards: two processes both do."""
+
+    between = 0.005
 
 
 @caught_by("processes.one-turn", on_disk=True)
@@ -147,6 +231,22 @@ class CachesWhatOthersChange(SQLiteBackend):
             self.loaded[session_key] = changes, messages
             return messages[:]
         return remembered[:]
+
+
+@caught_by("processes.see-settings", on_disk=True)
+class RemembersItsStates(SQLiteBackend):
+    """The state that this process has set is remembered; that others set one too is forgotten."""
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(path)
+        self.states: dict[str, SessionState | None] = {}
+
+    def set_session_state(self, session_key: str, state: str, /, turn_id: str | None = None) -> None:
+        super().set_session_state(session_key, state, turn_id)
+        self.states[session_key] = super().get_session_state(session_key)
+
+    def get_session_state(self, session_key: str, /) -> SessionState | None:
+        return self.states.get(session_key) or super().get_session_state(session_key)
 
 
 @caught_by("processes.fork", raises=(RuntimeError,), on_disk=True)

@@ -1,30 +1,15 @@
-"""What is two steps where it must be one, for threads; each waits between them, so that chance has no part in it."""
+"""What is two steps where it must be one, for threads that write; each waits between them."""
 
+import copy
 import time
+from collections.abc import Iterator
 from typing import Unpack
 
-from sessionkit import ChatMessage, ConflictError, SessionContext, SessionMetadata, SessionQuery
+from sessionkit import ChatMessage, ConflictError, SessionContext
 from sessionkit.clock import now
 from sessionkit.keys import check_not_negative
-from tests.mutants.declared import Change, Memory, TwoStepTurns, TwoStepUpdates, caught_by
-
-
-def _pause() -> None:
-    """Let other threads come in between."""
-    time.sleep(0.0005)
-
-
-class _Slow(Memory):
-    """Takes its time to write, so that what others do falls in between; not wrong by itself."""
-
-    def append(self, session_key: str, message: ChatMessage, /) -> None:
-        super().append(session_key, message)
-        _pause()
-
-    def write(self, session_key: str, /, **change: Unpack[Change]) -> int:
-        revision = super().write(session_key, **change)
-        _pause()
-        return revision
+from tests.mutants.declared import Change, Memory, TwoStepTurns, caught_by
+from tests.mutants.slow import SlowMemory, TwoStepTakeovers, pause
 
 
 @caught_by("threads.one-session")
@@ -37,7 +22,7 @@ class LosesUpdates(Memory):
         super().append(session_key, message)
         session = self._found_or_new(session_key)
         added = session.messages[-1:]
-        _pause()
+        pause()
         session.messages = before + added
 
 
@@ -49,7 +34,7 @@ class CountsOutsideTheLock(Memory):
         found = self._found(session_key)
         count = found.record.message_count if found else 0
         super().append(session_key, message)
-        _pause()
+        pause()
         self.record(session_key).message_count = count + 1
 
 
@@ -61,7 +46,7 @@ class DoublesOnRetry(Memory):
         found = self._found(session_key)
         count = found.record.message_count if found else 0
         super().append(session_key, message)
-        _pause()
+        pause()
         if self.record(session_key).message_count != count + 1:
             super().append(session_key, message)
 
@@ -72,7 +57,7 @@ class CreatesOverOthers(Memory):
 
     def append(self, session_key: str, message: ChatMessage, /) -> None:
         if self._found(session_key) is None:
-            _pause()
+            pause()
             self._sessions.pop(session_key, None)
         super().append(session_key, message)
 
@@ -83,63 +68,10 @@ class RemovesTwice(Memory):
 
     def remove_last(self, session_key: str, /) -> bool:
         newest = self.record(session_key).message_count if self._found(session_key) else 0
-        _pause()
+        pause()
         if newest and newest == self.record(session_key).message_count:
             super().remove_last(session_key)
         return bool(newest)
-
-
-@caught_by("threads.updates")
-class UpdatesInTwoSteps(TwoStepUpdates, Memory):
-    """The old message is removed and the new one added; a reader between sees neither."""
-
-
-@caught_by("threads.readers-see-a-prefix")
-class ReadsFromALaggingReplica(_Slow):
-    """Every second read goes to a replica, which lacks the newest messages."""
-
-    reads = 0
-
-    def load(self, session_key: str, /) -> list[ChatMessage]:
-        messages = super().load(session_key)
-        self.reads += 1
-        return messages[:-2] if self.reads % 2 and len(messages) > 2 else messages
-
-
-@caught_by("threads.lists", raises=(RuntimeError,))
-class ListsWithoutTheLock(_Slow):
-    """The sessions are listed while others come and go: `dictionary changed size during iteration`."""
-
-    def list_sessions(self) -> list[str]:
-        self._check_open()
-        listed: list[str] = []
-        for key in self._sessions:
-            _pause()
-            listed.append(key)
-        return listed
-
-
-@caught_by("threads.lists")
-class ListsPageByPage(_Slow):
-    """The list is read in pages of five: where a session goes meanwhile, another one is skipped."""
-
-    def list_sessions(self) -> list[str]:
-        listed: list[str] = []
-        while page := super().list_sessions()[len(listed) : len(listed) + 5]:
-            listed += page
-            _pause()
-        return listed
-
-
-@caught_by("threads.search-one-moment")
-class SearchesInTwoSteps(_Slow):
-    """`search` reads the metadata at one moment and the messages at the next, which need not go together."""
-
-    def search(self, query: SessionQuery, /) -> list[SessionMetadata]:
-        listed = self.list_sessions_with_metadata()
-        _pause()
-        texts = {found.key: [message.text for message in self.load(found.key)] for found in listed}
-        return query.page(found for found in listed if query.matches(found, texts[found.key]))
 
 
 @caught_by("threads.attributes")
@@ -149,7 +81,7 @@ class MergesOutsideTheLock(Memory):
     def set_session_context(self, session_key: str, context: SessionContext, /) -> None:
         super().set_session_context(session_key, SessionContext(context.channel_id, context.room_id, context.sender_id))
         merged = {**self.record(session_key).attributes, **context.attributes}
-        _pause()
+        pause()
         self.record(session_key).attributes = merged
 
 
@@ -163,7 +95,7 @@ class FencesOutsideTheLock(Memory):
         if wanted not in (None, present):
             msg = f"{session_key!r} is at revision {present}"
             raise ConflictError(msg)
-        _pause()
+        pause()
         change["if_revision"] = None
         return super().write(session_key, **change)
 
@@ -185,29 +117,6 @@ class DeletesWhatIsGone(Memory):
         return super().delete_session(session_key)
 
 
-@caught_by("threads.batches")
-class WritesInTwoSteps(Memory):
-    """`write` drops first and appends afterwards; a reader between sees neither the old nor the new."""
-
-    def write(self, session_key: str, /, **change: Unpack[Change]) -> int:
-        added = [message for message in change.pop("append", ()) if self._encoded(message)]
-        revision = super().write(session_key, **change)
-        _pause()
-        return super().write(session_key, append=added) if added else revision
-
-
-@caught_by("threads.clear-at-once")
-class ClearsOneByOne(Memory):
-    """`clear_messages` removes message by message; a reader sees some of them."""
-
-    def clear_messages(self, session_key: str, /) -> int:
-        removed = 0
-        while self.remove_last(session_key):
-            removed += 1
-            _pause()
-        return removed
-
-
 @caught_by("threads.cleanup")
 class CleansUpWhatWasStale(Memory):
     """What is stale is listed first and deleted afterwards, even if somebody has gone on with it meanwhile."""
@@ -217,5 +126,72 @@ class CleansUpWhatWasStale(Memory):
         self._check_open()
         oldest = now() - ttl_hours * 3_600_000_000
         stale = [key for key, session in list(self._sessions.items()) if session.record.last_activity < oldest]
-        _pause()
+        pause()
         return sum(map(self.delete_session, stale))
+
+
+@caught_by("threads.side-by-side")
+class CompactsOutsideTheLock(SlowMemory):
+    """`compact` writes back what it has read: what was appended meanwhile is lost."""
+
+    def compact(self, session_key: str, /) -> None:
+        session = self._found(session_key)
+        if session is not None:
+            kept = session.messages[:]
+            pause()
+            session.messages = kept
+
+
+class _Rewriting(SlowMemory):
+    """One setter reads the whole record, and writes all of it back."""
+
+    def rewrite(self, session_key: str) -> None:
+        session = self._found(session_key)
+        if session is not None:
+            read = copy.copy(session.record)
+            pause()
+            session.record = read
+
+
+@caught_by("threads.side-by-side")
+class NamesRewriteTheRecord(_Rewriting):
+    """A name is written back with all else that was read with it: counts and settings that have changed meanwhile."""
+
+    def set_session_name(self, session_key: str, name: str, /) -> None:
+        super().set_session_name(session_key, name)
+        self.rewrite(session_key)
+
+
+@caught_by("threads.side-by-side")
+class HeartbeatsRewriteTheRecord(_Rewriting):
+    """A heartbeat is written back with all else that was read with it."""
+
+    def set_session_state(self, session_key: str, state: str, /, turn_id: str | None = None) -> None:
+        super().set_session_state(session_key, state, turn_id)
+        self.rewrite(session_key)
+
+
+@caught_by("threads.search-after")
+class IndexesUpToTheLast(SlowMemory):
+    """What others append while a search indexes counts as indexed, and is never found."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writing = 0
+        self.missed: set[str] = set()
+
+    def append(self, session_key: str, message: ChatMessage, /) -> None:
+        self.writing += 1
+        alone = self.writing == 1
+        super().append(session_key, message)
+        if not alone:
+            self.missed.add(message.text)
+        self.writing -= 1
+
+    def _texts(self, session_key: str) -> Iterator[str]:
+        return (text for text in super()._texts(session_key) if text not in self.missed)
+
+
+@caught_by("threads.one-turn")
+class TakesOverOutsideTheLock(TwoStepTakeovers, Memory):
+    """Two threads find that the turn that runs is stuck, and both take it over."""

@@ -7,14 +7,19 @@ import random
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from sessionkit import ChatMessage, SessionQuery, open_backend
+from sessionkit import SessionQuery, open_backend
 from sessionkit.testing import _worker
-from sessionkit.testing.suite.base import Backend, SuiteBase, fill, texts
+from sessionkit.testing._worker import Session, Step, after, look, steps, take
+from sessionkit.testing.suite.base import Backend, fill, metadata_of, old_session, texts
 from sessionkit.testing.suite.promises import promise
-from sessionkit.testing.suite.threads import THREADS, assert_all_arrived
+from sessionkit.testing.suite.racing import THREADS, RacingBase, assert_all_arrived
+
+_WORKER = _worker.__file__
+"""The script that another process runs."""
 
 _PATIENCE = 60.0
 """How many seconds to wait for another process."""
@@ -23,7 +28,7 @@ _LIFE = 0.05
 """How many seconds a process that will be killed has at most, once it may go or is at work."""
 
 
-class ProcessPromises(SuiteBase):
+class ProcessPromises(RacingBase):
     """What any number of processes may do to one store; for suites that have an `address`."""
 
     @promise("processes.see-writes")
@@ -37,7 +42,9 @@ class ProcessPromises(SuiteBase):
         fill(backend, "a", "ours")
         backend.list_sessions_with_metadata()
         backend.search(SessionQuery("theirs"))
-        _finish(_start(url, do="change", key="a", texts=["theirs", "theirs too"]))
+        _finish(
+            _start(url, do="take", key="a", steps=[Step("append", added=[text]) for text in ("theirs", "theirs too")])
+        )
         assert texts(backend.load("a")) == ["ours", "theirs", "theirs too"]
         metadata = backend.get_session_metadata("a")
         assert metadata is not None
@@ -45,25 +52,65 @@ class ProcessPromises(SuiteBase):
         assert [found.key for found in self.settled(lambda: backend.search(SessionQuery("theirs")))] == ["a"]
         assert backend.remove_last("a") is True
         fill(backend, "a", "ours \0 again")
-        [[line]] = _finish(_start(url, do="read", key="a"))
-        assert [ChatMessage.from_dict(data) for data in json.loads(line)] == backend.load("a")
-        _finish(_start(url, do="change", key="a", texts=[]))
+        [[line]] = _finish(_start(url, do="look", key="a", fields=[]))
+        assert json.loads(line) == look(backend, "a", ()) == {"contents": ["ours", "theirs", "ours \0 again"]}
+        _finish(_start(url, do="take", key="a", steps=[Step("delete_session")]))
         assert backend.load("a") == []
         if self.is_native(backend, "delete_session"):
             assert self.settled(backend.list_sessions) == []
             assert self.settled(lambda: backend.search(SessionQuery("theirs"))) == []
 
+    @promise("processes.see-settings")
+    def test_processes_see_settings(self, backend: Backend) -> None:
+        """A call that starts after another process has set a name, an owner, a context or a state, or has begun a turn,
+        sees it, in every list and search too; and the other way.
+
+        If this fails: nothing may be remembered that another process can change, nor be kept for later to write.
+        """
+        setters, fields = self.setters(backend), self.fields(backend)
+        if not setters:
+            self.not_offered("what sets anything")
+        url = self.url_of(backend)
+        fill(backend, "a", "one")
+        known = look(backend, "a", fields)
+        for process in ("ours", "theirs"):
+            changes = [Step(setter, f"{process} by {setter}") for setter in setters]
+            if process == "ours":
+                for step in changes:
+                    take(backend, "a", step)
+            for step in changes:
+                known = after(known, step)
+            job: dict[str, Any] = (
+                {"do": "look", "fields": fields} if process == "ours" else {"do": "take", "steps": changes}
+            )
+            lines = _finish(_start(url, key="a", **job))
+            assert look(backend, "a", fields) == known
+            self._is_listed(backend, known)
+            if process == "ours":
+                assert json.loads(lines[0][0]) == known
+
+    def _is_listed(self, backend: Backend, known: Session) -> None:
+        """Every list and search finds the session as its metadata say."""
+        if not self.is_native(backend, "get_session_metadata"):
+            return
+        expected = [metadata_of(backend, "a")]
+        filters = {field: known[field] for field in ("agent_alias", "channel_id") if field in known}
+        assert self.settled(backend.list_sessions_with_metadata) == expected
+        assert backend.search(SessionQuery(**filters)) == expected
+        if "state" in known and self.offers(backend, "list_running_sessions"):
+            assert backend.list_running_sessions() == expected
+
     @promise("processes.one-session")
     def test_processes_append_to_one_session(self, backend: Backend) -> None:
         """Concurrent appends of several processes with several threads each all arrive, once, each writer's in its
-        order.
+        order, though each process compacts the session and sets what can be set meanwhile.
 
-        If this fails: a lock that holds between threads holds not between processes.
+        If this fails: a lock that holds between threads holds not between processes; and whatever changes a session
+        must take it.
         """
         url = self.url_of(backend)
-        workers = [
-            _start(url, do="append", key="a", writer=f"p{i}", count=self.appends, threads=THREADS) for i in range(2)
-        ]
+        job: dict[str, Any] = {"key": "a", "count": self.appends, "threads": THREADS, "setters": self.setters(backend)}
+        workers = [_start(url, do="append", writer=f"p{i}", **job) for i in range(2)]
         _go(workers)
         _finish(*workers)
         writers = [f"p{i}.{j}" for i in range(2) for j in range(THREADS)]
@@ -81,25 +128,36 @@ class ProcessPromises(SuiteBase):
         url = self.url_of(backend)
         workers = [_start(url, do="append", key=f"s{i}", writer="w", count=3, threads=1) for i in range(4)]
         _finish(*workers)
-        _finish(_start(url, do="read", key="s0"))
+        _finish(_start(url, do="look", key="s0", fields=[]))
         for i in range(4):
             assert texts(backend.load(f"s{i}")) == ["w.0 0", "w.0 1", "w.0 2"]
         assert len(self.settled(backend.list_sessions)) == 4
 
     @promise("processes.one-turn", needs=("SupportsTurns", "get_session_state"))
     def test_one_process_begins_a_turn(self, backend: Backend) -> None:
-        """Of several processes that begin a turn at once, one gets it, and all are told which.
+        """Of several processes that begin a turn at once, one gets it, where none runs as where a stuck one is taken
+        over, and all are told which.
 
-        If this fails: looking for a running turn and beginning ours must be one step between processes too.
+        If this fails: looking for a running turn, and how old its heartbeat is, and beginning ours must be one step
+        between processes too.
         """
         url = self.url_of(backend)
-        rounds = 20
-        workers = [_start(url, do="begin", key="s", turn=f"t{i}", rounds=rounds) for i in range(3)]
+        sessions: list[tuple[str, int | None]] = [(f"free{i}", None) for i in range(20)]
+        if self.offers(backend, "SupportsRestore"):
+            sessions += [(f"stuck{i}", 60) for i in range(10)]
+        then = datetime.now(UTC) - timedelta(hours=1)
+        for key, stuck_after in sessions:
+            if stuck_after:
+                old_session(
+                    backend, key, hours=1, state="running", turn_id="x", turn_started_at=then, heartbeat_at=then
+                )
+        workers = [_start(url, do="begin", sessions=sessions, turn=f"t{i}") for i in range(3)]
         _go(workers)
         told = _finish(*workers)
-        for i, turns in enumerate(zip(*told, strict=True)):
-            assert len(set(turns)) == 1
-            state = backend.get_session_state(f"s{i}")
+        for (key, _), turns in zip(sessions, zip(*told, strict=True), strict=True):
+            assert len(set(turns)) == 1, f"two processes were told that their turn runs in {key}"
+            assert turns[0] != "x"
+            state = backend.get_session_state(key)
             assert state is not None
             assert state.turn_id == turns[0]
 
@@ -120,37 +178,45 @@ class ProcessPromises(SuiteBase):
 
     @promise("kill.acknowledged-survives")
     def test_killing_a_writer(self, backend: Backend) -> None:
-        """What was acknowledged survives the death of the process, at any moment; nothing is invented; the store opens
-        again.
+        """What was acknowledged survives the death of the process, at any moment, messages as well as names, owners,
+        contexts, states and turns; nothing is half done or invented; the store opens again.
 
         If this fails: a write must be whole before it returns; what was torn by a kill was never there.
         """
         url = self.url_of(backend)
         total = 0
-        operations = ["append", "append", "remove_last", "compact"]
-        operations += ["update_last"] * self.is_native(backend, "update_last")
-        operations += ["write"] * self.offers(backend, "SupportsWrite")
+        operations, fields = self._operations(backend), self.fields(backend)
         for seed in range(self.kills):
             key = f"k{seed % 3}.{seed // 30}"
-            before = texts(backend.load(key))
+            before = look(backend, key, fields)
             worker = _start(url, do="hammer", key=key, seed=seed, operations=operations)
             life = random.Random(seed).random() * _LIFE  # noqa: S311 -- no secret
             acknowledged = _kill(worker, life, at_work=seed % 3 < 2)
             total += acknowledged
-            done = list(islice(_worker.steps(seed, operations), acknowledged + 1))
-            for step in done[:-1]:
-                before = _worker.after(before, step)
+            *done, last = islice(steps(seed, operations), acknowledged + 1)
+            for step in done:
+                before = after(before, step)
             with open_backend(url) as again:
-                found = texts(again.load(key))
-                assert found in (before, _worker.after(before, done[-1])), f"after kill {seed}, in {done[-1]}"
+                found = look(again, key, fields)
+                assert found in (before, after(before, last)), f"after kill {seed}, in {last}"
                 self._is_sound(again, key, found)
             self._is_sound(backend, key, found)
             fill(backend, key, f"{seed} afterwards")
-            assert texts(backend.load(key)) == [*found, f"{seed} afterwards"]
+            assert texts(backend.load(key)) == [*found["contents"], f"{seed} afterwards"]
         assert total, "nothing was acknowledged, so nothing could be lost"
 
-    def _is_sound(self, backend: Any, key: str, contents: list[str]) -> None:
-        assert texts(backend.load(key)) == contents
+    def _operations(self, backend: Backend) -> list[str]:
+        """What a process does until it is killed: what is promised to be one step, some of it more often."""
+        operations = ["append", "append", "append", "remove_last", "compact", *self.setters(backend)]
+        for name in ("update_last", "clear_messages", "delete_session"):
+            operations += [name] * self.is_native(backend, name)
+        operations += ["write"] * self.offers(backend, "SupportsWrite")
+        operations += ["restore"] * 6 * self.offers(backend, "SupportsRestore")  # possible only where nothing is
+        return operations
+
+    def _is_sound(self, backend: Any, key: str, known: Session) -> None:
+        contents, fields = known["contents"], [field for field in known if field != "contents"]
+        assert look(backend, key, fields) == known
         metadata = backend.get_session_metadata(key)
         if metadata is not None:
             assert metadata.message_count == len(contents)
@@ -163,7 +229,7 @@ def _start(url: str, **job: Any) -> "subprocess.Popen[bytes]":
     """Another process that has opened the store, and waits for the word."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     return subprocess.Popen(  # noqa: S603 -- our own script
-        [sys.executable, "-P", "-W", "ignore", _worker.__file__, url, json.dumps(job)],
+        [sys.executable, "-P", "-W", "ignore", _WORKER, url, json.dumps(job)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -1,22 +1,21 @@
 """Threads: every method from any of them, nothing lost, nothing half done."""
 
-import sys
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
 from functools import partial
-from threading import Event
+from itertools import groupby
 
-from sessionkit import ConflictError, SessionContext, SessionMetadata, SessionQuery
-from sessionkit.testing._worker import append_all, in_threads
-from sessionkit.testing.suite.base import Backend, SuiteBase, fill, metadata_of, old_session, say, texts
+from sessionkit import ConflictError, SessionContext, SessionQuery
+from sessionkit.testing._worker import SETTERS, Step, append_all, take
+from sessionkit.testing.suite.base import Backend, fill, metadata_of, old_session, say, texts
 from sessionkit.testing.suite.honesty import CALLS
 from sessionkit.testing.suite.promises import promise
+from sessionkit.testing.suite.racing import THREADS, assert_all_arrived, assert_is_set
+from sessionkit.testing.suite.readers import ReaderPromises
 
-THREADS = 8
 ATTRIBUTES = 25
+SETTINGS = 10
 
 
-class ThreadPromises(SuiteBase):
+class ThreadPromises(ReaderPromises):
     """Any method may be called from any thread."""
 
     @promise("threads.one-session")
@@ -26,7 +25,7 @@ class ThreadPromises(SuiteBase):
         If this fails: reading the length and writing at that place must be one step.
         """
         writers = [f"w{i}" for i in range(THREADS)]
-        self._together([partial(append_all, backend, "a", w, self.appends) for w in writers])
+        self.together([partial(append_all, backend, "a", w, self.appends) for w in writers])
         assert_all_arrived(texts(backend.load("a")), writers, self.appends)
         metadata = backend.get_session_metadata("a")
         assert metadata is not None
@@ -44,7 +43,7 @@ class ThreadPromises(SuiteBase):
             for i in range(self.appends):
                 backend.append(f"s{i % 7}", say(f"{writer} {i}"))
 
-        self._together([partial(write, w) for w in writers])
+        self.together([partial(write, w) for w in writers])
         everything: list[str] = []
         for s in range(7):
             found = texts(backend.load(f"s{s}"))
@@ -52,6 +51,58 @@ class ThreadPromises(SuiteBase):
             everything += found
         assert sorted(everything) == sorted(f"{w} {i}" for w in writers for i in range(self.appends))
         assert sorted(self.settled(backend.list_sessions)) == [f"s{s}" for s in range(min(7, self.appends))]
+
+    @promise("threads.side-by-side")
+    def test_appends_beside_other_writes(self, backend: Backend) -> None:
+        """Each write to a session is atomic: appends all arrive while others compact it and set its name, owner,
+        context and state; what was set stays until it is set again, and the counts agree.
+
+        If this fails: a change must read and write what it changes in one lock or transaction, and nothing else.
+        """
+        writers = ["w0", "w1"]
+        by_field = groupby(self.setters(backend), SETTERS.__getitem__)
+        groups = [list(names) for _, names in by_field]  # a thread each, so that nobody else sets what it sets
+        changes = [[Step(name, f"{i} by {name}") for i in range(SETTINGS) for name in names] for names in groups]
+
+        def compact() -> None:
+            for _ in range(SETTINGS):
+                backend.compact("a")
+
+        def change(steps: list[Step]) -> None:
+            for step in steps:
+                take(backend, "a", step)
+                assert_is_set(backend, "a", step)
+
+        fill(backend, "a", "first")  # so that there is something to compact
+        appending = [partial(append_all, backend, "a", w, self.appends) for w in writers]
+        self.together([compact, *appending, *[partial(change, steps) for steps in changes]])
+        first, *others = texts(backend.load("a"))
+        assert first == "first"
+        assert_all_arrived(others, writers, self.appends)
+        metadata = backend.get_session_metadata("a")
+        assert metadata is not None
+        assert metadata.message_count == 1 + len(others)
+        for steps in changes:
+            assert_is_set(backend, "a", steps[-1])
+
+    @promise("threads.search-after", needs=("search",))
+    def test_search_after_threads_have_appended(self, backend: Backend) -> None:
+        """A search that starts after an append has returned sees it, though other threads append and search meanwhile.
+
+        If this fails: what is indexed late must not take for indexed what came while it indexed.
+        """
+        rounds = max(1, self.appends // 5)
+        words = [[f"w{w}x{i}" for i in range(rounds)] for w in range(THREADS)]
+
+        def write(mine: list[str]) -> None:
+            for i, word in enumerate(mine):
+                fill(backend, f"s{i % 3}", f"{word} common")
+
+        self.meanwhile([partial(write, mine) for mine in words], lambda: backend.search(SessionQuery("common")))
+        self.settle()
+        for mine in words:
+            for i, word in enumerate(mine):
+                assert [metadata.key for metadata in backend.search(SessionQuery(word))] == [f"s{i % 3}"], word
 
     @promise("threads.removals")
     def test_threads_remove_each_message_once(self, backend: Backend) -> None:
@@ -62,91 +113,9 @@ class ThreadPromises(SuiteBase):
         total = 2 * THREADS * 10
         fill(backend, "a", *map(str, range(total)))
         removed: list[bool] = []
-        self._together([lambda: removed.extend(backend.remove_last("a") for _ in range(10))] * THREADS)
+        self.together([lambda: removed.extend(backend.remove_last("a") for _ in range(10))] * THREADS)
         assert removed == [True] * (THREADS * 10)
         assert texts(backend.load("a")) == [str(i) for i in range(total - THREADS * 10)]
-
-    @promise("threads.updates", native=("update_last",))
-    def test_readers_see_the_old_or_the_new(self, backend: Backend) -> None:
-        """While `update_last` replaces a message, readers see the old or the new one, never neither.
-
-        If this fails: removing the old and adding the new must be one step to every reader.
-        """
-        fill(backend, "a", "first", "0 0")
-        rounds = 5 * self.appends
-        seen: list[list[str]] = []
-
-        def update() -> None:
-            for i in range(1, rounds):
-                backend.update_last("a", say(f"{i} {i}"))
-
-        def read() -> None:
-            seen.append(texts(backend.load("a")))
-            seen.append([stored.message.content or "" for stored in backend.load_with_timestamps("a", last=2)])  # type: ignore[misc]  # pyright: ignore[reportArgumentType] -- all of them are texts
-
-        self._meanwhile(update, read)
-        for found in seen:
-            assert len(found) == 2, "a reader saw neither the old nor the new message"
-            assert found[0] == "first"
-            assert len(set(found[1].split())) == 1
-        assert texts(backend.load("a")) == ["first", f"{rounds - 1} {rounds - 1}"]
-
-    @promise("threads.readers-see-a-prefix")
-    def test_readers_see_a_prefix(self, backend: Backend) -> None:
-        """What a reader sees while others append is the session as it was at some moment: a prefix of what it becomes,
-        never shorter than before.
-
-        If this fails: a reader must not see a message before those that came before it.
-        """
-        seen: list[list[str]] = []
-
-        def read() -> None:
-            seen.append(texts(backend.load("a")))
-
-        self._meanwhile(lambda: append_all(backend, "a", "w", 2 * self.appends), read, readers=1)
-        whole = texts(backend.load("a"))
-        assert all(found == whole[: len(found)] for found in seen)
-        assert [len(found) for found in seen] == sorted(len(found) for found in seen)
-
-    @promise("threads.batches", needs=("SupportsWrite",))
-    def test_readers_see_whole_batches(self, backend: Backend) -> None:
-        """While `write` drops and appends several messages, readers see all of the change or nothing of it.
-
-        If this fails: the whole change must become visible at once.
-        """
-        fill(backend, "a", *["0"] * 3)
-        seen: list[list[str]] = []
-
-        def write() -> None:
-            for i in range(1, self.appends):
-                backend.write("a", drop_last=3, append=[say(str(i))] * 3)
-
-        def read() -> None:
-            seen.append(texts(backend.load("a")))
-
-        self._meanwhile(write, read)
-        assert all(len(found) == 3 and len(set(found)) == 1 for found in seen)
-
-    @promise("threads.clear-at-once", native=("clear_messages",))
-    def test_readers_see_all_or_nothing_of_what_is_cleared(self, backend: Backend) -> None:
-        """`clear_messages` removes all messages at once: readers see all of them or none.
-
-        If this fails: the whole change must become visible at once.
-        """
-        keys = [f"s{i}" for i in range(20)]
-        for key in keys:
-            fill(backend, key, *["one"] * 10)
-        seen: list[int] = []
-
-        def clear() -> None:
-            for key in keys:
-                assert backend.clear_messages(key) == 10
-
-        def read() -> None:
-            seen.extend(len(backend.load(key)) for key in keys)
-
-        self._meanwhile(clear, read)
-        assert set(seen) <= {0, 10}
 
     @promise("threads.cleanup", needs=("SupportsRestore", "times"), native=("cleanup_stale",))
     def test_cleanup_looks_again(self, backend: Backend) -> None:
@@ -163,58 +132,8 @@ class ThreadPromises(SuiteBase):
                 for key in keys:
                     fill(backend, key, "saved")
 
-            self._together([save, partial(backend.cleanup_stale, 1), partial(backend.cleanup_stale, 1)])
+            self.together([save, partial(backend.cleanup_stale, 1), partial(backend.cleanup_stale, 1)])
             assert [texts(backend.load(key))[-1:] for key in keys] == [["saved"]] * len(keys)
-
-    @promise("threads.lists")
-    def test_lists_while_others_write(self, backend: Backend) -> None:
-        """Lists and searches, while others write, see each session as it was at some moment, and those that were there
-        before.
-
-        If this fails: look for a list that changes while it is read.
-        """
-        for i in range(20):
-            fill(backend, f"old{i}", "common")
-        keys = {f"old{i}" for i in range(20)}
-
-        def write() -> None:
-            for i in range(self.appends):
-                fill(backend, f"new{i}", "common", "more")
-                if self.is_native(backend, "delete_session"):
-                    backend.delete_session(f"new{i}")
-
-        def read() -> None:
-            assert keys <= set(backend.list_sessions())
-            assert keys <= {metadata.key for metadata in backend.list_sessions_with_metadata()}
-            assert keys <= {metadata.key for metadata in backend.search(SessionQuery("common"))}
-
-        self._meanwhile(write, read)
-
-    @promise("threads.search-one-moment", needs=("SupportsWrite",), native=("search",))
-    def test_search_sees_one_moment(self, backend: Backend) -> None:
-        """A search sees metadata and messages of a session as they were at one moment: never an attribute of one moment
-        beside a word of another.
-
-        If this fails: read what is filtered by and what is searched in under one lock, or in one transaction.
-        """
-        words = ("alpha", "beta")
-        backend.write("a", append=[say("alpha")], attributes={"word": "alpha"})
-        found: list[SessionMetadata] = []
-        mixed: list[SessionMetadata] = []
-
-        def write() -> None:
-            for i in range(1, 4 * self.appends):
-                word = words[i % 2]
-                backend.write("a", drop_last=1, append=[say(word)], attributes={"word": word})
-
-        def read() -> None:
-            for word, other in (words, words[::-1]):
-                found.extend(backend.search(SessionQuery(word, attributes={"word": word})))
-                mixed.extend(backend.search(SessionQuery(word, attributes={"word": other})))
-
-        self._meanwhile(write, read)
-        assert mixed == []
-        assert {metadata.key for metadata in found} == {"a"}
 
     @promise("threads.attributes", needs=("set_session_context",), native=("get_session_metadata",))
     def test_threads_set_attributes(self, backend: Backend) -> None:
@@ -227,7 +146,7 @@ class ThreadPromises(SuiteBase):
             for i in range(ATTRIBUTES):
                 backend.set_session_context("a", SessionContext(attributes={f"{writer}.{i}": i}))
 
-        self._together([partial(set_them, w) for w in range(4)])
+        self.together([partial(set_them, w) for w in range(4)])
         wanted = {f"{w}.{i}": i for w in range(4) for i in range(ATTRIBUTES)}
         assert dict(metadata_of(backend, "a").attributes) == wanted
 
@@ -247,7 +166,7 @@ class ThreadPromises(SuiteBase):
                     return
                 won.append(thread)
 
-            self._together([partial(create, t) for t in range(THREADS)])
+            self.together([partial(create, t) for t in range(THREADS)])
             assert len(won) == 1
             assert texts(backend.load(f"s{round_}")) == [str(won[0])]
 
@@ -276,29 +195,31 @@ class ThreadPromises(SuiteBase):
                 done += 1
             assert done == rounds, "a conflict, though nobody else had written"
 
-        self._together([count] * 4)
+        self.together([count] * 4)
         assert texts(backend.load("a")) == [str(4 * rounds)]
         assert len(set(revisions)) == len(revisions)
 
     @promise("threads.one-turn", needs=("SupportsTurns", "get_session_state"))
     def test_one_thread_begins_a_turn(self, backend: Backend) -> None:
-        """Of all threads that begin a turn at once, one gets it, and all are told which.
+        """Of all threads that begin a turn at once, one gets it, where none runs as where a stuck one is taken over,
+        and all are told which.
 
-        If this fails: looking for a running turn and beginning ours must be one step.
+        If this fails: looking for a running turn, and how old its heartbeat is, and beginning ours must be one step.
         """
-        for round_ in range(5):
-            told: list[str | None] = []
-            key = f"s{round_}"
-
-            def begin(thread: int, key: str = key, told: list[str | None] = told) -> None:
-                told.append(backend.begin_turn(key, f"t{thread}").turn_id)
-
-            self._together([partial(begin, t) for t in range(THREADS)])
-            assert len(told) == THREADS
-            assert len(set(told)) == 1
+        free, stuck = ["free0", "free1", "free2"], ["stuck0", "stuck1", "stuck2"]
+        told = [self._begun(backend, key, None) for key in free]
+        told += self.told_apart(
+            lambda: [backend.begin_turn(key, "theirs", stuck_after=0) for key in stuck],
+            lambda: None,
+            lambda threshold: [self._begun(backend, key, threshold) for key in stuck],
+        )
+        for key, turns in zip([*free, *stuck], told, strict=True):
+            assert len(turns) == THREADS
+            assert len(set(turns)) == 1, f"two threads were told that their turn runs in {key}"
+            assert turns[0] != "theirs"
             state = backend.get_session_state(key)
             assert state is not None
-            assert state.turn_id == told[0]
+            assert state.turn_id == turns[0]
 
     @promise("threads.any-method")
     def test_any_method_from_any_thread(self, backend: Backend) -> None:
@@ -316,49 +237,15 @@ class ThreadPromises(SuiteBase):
                 except ConflictError:
                     assert name == "SupportsRestore"
 
-        self._together([partial(run, s) for s in range(THREADS)])
+        self.together([partial(run, s) for s in range(THREADS)])
         assert self.settled(backend.list_sessions) in ([], ["a"])
 
-    def _meanwhile(self, write: Callable[[], object], read: Callable[[], object], *, readers: int = 2) -> None:
-        """Write once, and have others read again and again until that has ended, and once more."""
-        ended = Event()
+    def _begun(self, backend: Backend, key: str, stuck_after: float | None) -> list[str | None]:
+        """The turns that threads are told to run when all begin one at once."""
+        told: list[str | None] = []
 
-        def write_to_the_end() -> None:
-            try:
-                write()
-            finally:
-                ended.set()
+        def begin(thread: int) -> None:
+            told.append(backend.begin_turn(key, f"t{thread}", stuck_after=stuck_after).turn_id)
 
-        def read_on() -> None:
-            while not ended.is_set():
-                read()
-            read()
-
-        self._together([write_to_the_end, *[read_on] * readers])
-
-    def _together(self, jobs: list[Callable[[], object]]) -> None:
-        with _eager_switching():
-            errors = in_threads(jobs)
-        for error in errors:
-            raise error
-
-
-def assert_all_arrived(found: list[str], writers: list[str], count: int) -> None:
-    """Everything that the writers appended is there, once, each writer's in its order, and nothing else."""
-    by_writer: dict[str, list[int]] = {writer: [] for writer in writers}
-    for text in found:
-        writer, _, number = text.partition(" ")
-        by_writer[writer].append(int(number))
-    for writer, numbers in by_writer.items():
-        assert numbers == list(range(count)), f"{writer}'s messages are lost, doubled or out of order"
-
-
-@contextmanager
-def _eager_switching() -> Generator[None]:
-    """Have threads take turns as often as they can, so that what is not one step shows."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
+        self.together([partial(begin, t) for t in range(THREADS)])
+        return told

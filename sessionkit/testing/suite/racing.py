@@ -1,0 +1,91 @@
+"""What tests of concurrency are written with: calls made at once, and what they may leave."""
+
+import sys
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+
+from sessionkit.testing._worker import READ, SETTERS, Step, in_threads, sets
+from sessionkit.testing.suite.base import Backend, SuiteBase
+
+THREADS = 8
+
+_READ_BY = {
+    "set_session_name": "get_session_name",
+    "set_session_agent_alias": "get_session_agent_alias",
+    "set_session_state": "get_session_state",
+    "begin_turn": "get_session_state",
+}
+"""The getter of what a setter sets; of any other, `get_session_metadata`."""
+
+
+class RacingBase(SuiteBase):
+    """Calls made at once."""
+
+    def together(self, jobs: Sequence[Callable[[], object]]) -> None:
+        """Run all at once, each in a thread."""
+        with _eager_switching():
+            errors = in_threads(jobs)
+        for error in errors:
+            raise error
+
+    def meanwhile(
+        self, writes: Sequence[Callable[[], object]], read: Callable[[], object], *, readers: int = 2
+    ) -> None:
+        """Do each of the writes once, and have others read again and again until all have ended, and once more."""
+        going = list(writes)
+
+        def write_to_the_end(write: Callable[[], object]) -> None:
+            try:
+                write()
+            finally:
+                going.pop()
+
+        def read_on() -> None:
+            while going:
+                read()
+            read()
+
+        jobs = [lambda write=write: write_to_the_end(write) for write in writes]
+        self.together([*jobs, *[read_on] * readers])
+
+    def setters(self, backend: Backend) -> list[str]:
+        """The methods that set something which can be read."""
+        return [name for name in SETTERS if self._can_set(backend, name)]
+
+    def fields(self, backend: Backend) -> list[str]:
+        """What can be set and read, by the names that `look` knows."""
+        fields = {field: None for name in self.setters(backend) for field in SETTERS[name]}
+        return list(fields)
+
+    def _can_set(self, backend: Backend, name: str) -> bool:
+        offered = self.offers(backend, "SupportsTurns" if name == "begin_turn" else name)
+        getter = _READ_BY.get(name)
+        readable = self.offers(backend, getter) if getter else self.is_native(backend, "get_session_metadata")
+        return offered and readable
+
+
+def assert_is_set(backend: Backend, key: str, step: Step) -> None:
+    """What the step has set is there."""
+    for field, wanted in sets(step).items():
+        assert READ[field](backend, key) == wanted, f"{step.operation} has returned, and another write has undone it"
+
+
+def assert_all_arrived(found: list[str], writers: list[str], count: int) -> None:
+    """Everything that the writers appended is there, once, each writer's in its order, and nothing else."""
+    by_writer: dict[str, list[int]] = {writer: [] for writer in writers}
+    for text in found:
+        writer, _, number = text.partition(" ")
+        by_writer[writer].append(int(number))
+    for writer, numbers in by_writer.items():
+        assert numbers == list(range(count)), f"{writer}'s messages are lost, doubled or out of order"
+
+
+@contextmanager
+def _eager_switching() -> Generator[None]:
+    """Have threads take turns as often as they can, so that what is not one step shows."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
