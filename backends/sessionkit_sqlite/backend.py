@@ -23,7 +23,7 @@ from sessionkit.record import (
 from sessionkit.record_backend import RecordBackend, T
 from sessionkit.registry import BackendURL
 from sessionkit.warn import warn_caller
-from sessionkit_sqlite import rows, terms
+from sessionkit_sqlite import failures, rows, terms
 from sessionkit_sqlite.rows import NEWEST_FIRST, READ_COLUMNS, to_record, transaction
 from sessionkit_sqlite.schema import SPAN_BITS, give_back_space
 from sessionkit_sqlite.search import find_sessions
@@ -154,10 +154,9 @@ class SQLiteBackend(RecordBackend):
 
     def compact(self, session_key: str, /) -> None:
         check_session_key(session_key)
-        with self._store.writing as connection:
-            with rows.changing(connection, session_key) as session:
-                if session is not None:
-                    rows.set_corrupt_aside(connection, session)
+        with self._store.writing as connection, rows.changing(connection, session_key) as session:
+            aside = 0 if session is None else rows.set_corrupt_aside(connection, session)
+        with failures.partly(applied=aside), self._store.writing as connection:
             while terms.index_batch(connection, at_least=1):
                 pass
             give_back_space(connection)
@@ -167,7 +166,7 @@ class SQLiteBackend(RecordBackend):
         oldest = _whole(now() - ttl_hours * 3_600_000_000)
         deleted = 0
         while True:  # some at a time, so that nobody waits for long
-            with self._store.writing as connection, transaction(connection):
+            with failures.partly(applied=deleted), self._store.writing as connection, transaction(connection):
                 stale = connection.execute(
                     "SELECT key FROM sessions WHERE active_span <= ? AND last_activity < ? LIMIT 100",
                     (oldest >> SPAN_BITS, oldest),

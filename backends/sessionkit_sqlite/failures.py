@@ -1,6 +1,8 @@
 """SQLite's and the system's errors as ours."""
 
 import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sessionkit.errors import (
@@ -16,6 +18,21 @@ _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT
 
 # A commit that fails with one of these may have reached the disk all the same.
 _OUTCOME_UNKNOWN = {sqlite3.SQLITE_IOERR}
+
+
+@contextmanager
+def partly(*, applied: int) -> Generator[None]:
+    """A step of a call that has applied so many things already: a failure does not mean then that nothing was.
+
+    Raises:
+        BackendUnavailableError: likewise, its outcome unknown.
+    """
+    try:
+        yield
+    except BackendUnavailableError as error:
+        if applied:
+            error.outcome = "unknown"
+        raise
 
 
 def raise_mapped(error: BaseException, path: Path) -> None:

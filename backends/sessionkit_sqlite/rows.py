@@ -174,8 +174,8 @@ def delete(connection: sqlite3.Connection, session_key: str) -> bool:
     return True
 
 
-def set_corrupt_aside(connection: sqlite3.Connection, session: SessionRow) -> None:
-    """Move what can't be read out of the way of `load`, into a table of its own."""
+def set_corrupt_aside(connection: sqlite3.Connection, session: SessionRow) -> int:
+    """Move what can't be read out of the way of `load`, into a table of its own; how many messages."""
     rows = connection.execute(
         "SELECT id, CAST(message AS BLOB), turns, tool_calls FROM messages WHERE id BETWEEN ? AND ?", session.ids
     )
@@ -187,6 +187,7 @@ def set_corrupt_aside(connection: sqlite3.Connection, session: SessionRow) -> No
         terms.forget_unreadable(connection, number)
         connection.execute("DELETE FROM messages WHERE id = ?", (number,))
         session.record.count(-1, -turns, -tool_calls)
+    return len(corrupt)
 
 
 def _is_readable(raw: bytes) -> bool:
