@@ -20,6 +20,7 @@ from sessionkit_sqlite import SQLiteBackend
 from tests.backends.trouble import IMPATIENCE, JSONLTrouble, SQLiteTrouble, Trouble
 from tests.mutants.declared import Mutant
 from tests.mutants.table import README, all_mutants, text
+from tests.mutants.unbroken import WritingBackend
 from tests.toys import KeepingBackend
 
 MUTANTS = all_mutants()
@@ -28,11 +29,12 @@ CATCHING = sorted({kept for mutant in MUTANTS for kept in mutant.promises})
 
 UNBROKEN: dict[type[CoreBackend], str | None] = {
     KeepingBackend: None,
+    WritingBackend: None,
     MemoryBackend: None,
     JSONLBackend: "jsonl:///{path}",
     SQLiteBackend: "sqlite:///{path}",
 }
-"""What mutants are made of, and the URL of those on disk."""
+"""What mutants are made of, one that offers some of it, and the URL of those on disk."""
 
 
 TROUBLES: dict[type, type[Trouble]] = {JSONLBackend: JSONLTrouble, SQLiteBackend: SQLiteTrouble}
@@ -51,7 +53,7 @@ class MutantSuite(SessionBackendSuite):
     """The suite, on one class; enough of everything that a bug shows, and no more."""
 
     appends = 15
-    examples = 50
+    examples = 200
     kills = 30
 
     def __init__(self, kind: type[Any], folder: Path, url: str | None) -> None:

@@ -1,6 +1,7 @@
 """Any sequence of calls against the model: a state machine that Hypothesis drives, and shrinks where they part."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 from hypothesis import strategies as st
@@ -15,11 +16,11 @@ from hypothesis.stateful import (
 
 from sessionkit import ChatMessage, ConflictError, SessionContext, SessionMetadata, SessionQuery, TimestampedMessage
 from sessionkit.testing.suite.base import Backend, SuiteBase, metadata_of, refuses
-from sessionkit.testing.suite.model import KEYWORDS, WORDS, Model
+from sessionkit.testing.suite.model import KEYWORDS, OLD, WORDS, Model
 from sessionkit.testing.suite.promises import promise
 from sessionkit.testing.suite.values import exact
 
-KEYS = st.sampled_from(["a", "A", "a/../b", "\u6771"])
+KEYS = st.sampled_from(["a"] * 5 + ["A", "a/../b", "\u6771"])  # so that one of them sees many calls
 TURNS = st.sampled_from(["t", "u"]) | st.none()
 TEXTS = st.lists(st.sampled_from(sorted(WORDS)), max_size=3).map(" ".join)
 CALLS = [{"id": "1", "type": "function", "function": {"name": "*", "arguments": "*"}}]
@@ -45,7 +46,7 @@ FILTERS = st.fixed_dictionaries(
 )
 LIMITS = st.none() | st.integers(0, 3)
 FIELD = st.sampled_from([None, "", "c", "C"])
-
+LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 
 _FINE = 0.01
 """How coarse a clock may be, in seconds, to be waited for at each step."""
@@ -79,74 +80,80 @@ class Machine(RuleBasedStateMachine):
     def know(self) -> None:
         """What the backend declares, once."""
         self.native = self.suite.is_native(self.backend, "get_session_metadata")
-        self.times = self.native and self.suite.clock <= _FINE and self.suite.keeps_times(self.backend)
+        self.ages = self.native and self.suite.keeps_times(self.backend)
+        self.times = self.ages and self.suite.clock <= _FINE
         self.deletes = self.suite.is_native(self.backend, "delete_session")
 
     # -- messages ------------------------------------------------------------------------------------------------------
 
-    @rule(key=KEYS, data=MESSAGES)
-    def append(self, key: str, data: dict[str, Any]) -> None:
-        """A message more."""
-        self.backend.append(key, ChatMessage.from_dict(data))
-        self.model.append(key, data)
+    @rule(key=KEYS, added=st.lists(MESSAGES, min_size=1, max_size=3))
+    def append(self, key: str, added: list[dict[str, Any]]) -> None:
+        """A few messages more."""
+        for data in added:
+            self.backend.append(key, ChatMessage.from_dict(data))
+            self.model.append(key, data)
 
-    @rule(key=KEYS)
-    def remove_last(self, key: str) -> None:
+    @rule(key=KEYS, count=st.integers(1, 2))
+    def remove_last(self, key: str, count: int) -> None:
         """The newest less."""
-        there = bool(self.model.sessions.get(key, {}).get("messages"))
-        assert self.backend.remove_last(key) is there
-        if there:
-            self.model.drop(key, 1)
+        for _ in range(count):
+            there = bool(self.model.sessions.get(key, {}).get("messages"))
+            assert self.backend.remove_last(key) is there
+            if there:
+                self.model.drop(key, 1)
 
-    @rule(key=KEYS, data=MESSAGES)
-    def update_last(self, key: str, data: dict[str, Any]) -> None:
-        """The newest anew."""
-        assert self.backend.update_last(key, ChatMessage.from_dict(data)) is self.model.replace(key, data)
+    @rule(key=KEYS, pieces=st.lists(MESSAGES, min_size=1, max_size=2))
+    def update_last(self, key: str, pieces: list[dict[str, Any]]) -> None:
+        """The newest anew, as often as a streaming answer grows."""
+        for data in pieces:
+            assert self.backend.update_last(key, ChatMessage.from_dict(data)) is self.model.replace(key, data)
 
-    @rule(key=KEYS)
-    def clear_messages(self, key: str) -> None:
+    @rule(key=KEYS, how=st.sampled_from(["clear_messages", "delete_session", "compact"]))
+    def tidy(self, key: str, how: str) -> None:
+        """What is done now and then; as one rule, so that sessions live long enough to see something."""
+        getattr(self, f"_{how}")(key)
+
+    def _clear_messages(self, key: str) -> None:
         """All messages less."""
         count = len(self.model.sessions.get(key, {}).get("messages", ()))
         assert self.backend.clear_messages(key) == count
         if count:
             self.model.drop(key, count)
 
-    @rule(key=KEYS)
-    def delete_session(self, key: str) -> None:
+    def _delete_session(self, key: str) -> None:
         """The session less."""
         assert self.backend.delete_session(key) is (key in self.model.sessions)
+        self._gone(key)
+
+    def _compact(self, key: str) -> None:
+        """Nothing that shows."""
+        self.backend.compact(key)
+
+    @rule()
+    def cleanup_stale(self) -> None:
+        """Those less that were restored as of long ago and not touched since."""
+        stale = self.model.stale()
+        assert self.backend.cleanup_stale(1) == len(stale)
+        for key in stale:
+            self._gone(key)
+
+    def _gone(self, key: str) -> None:
+        """What deletion leaves of a session."""
         if self.deletes:
             self.model.sessions.pop(key, None)
             self.revisions.pop(key, None)
         elif key in self.model.sessions:
             self.model.drop(key, len(self.model.sessions[key]["messages"]))
 
-    @rule(key=KEYS)
-    def compact(self, key: str) -> None:
-        """Nothing that shows."""
-        self.backend.compact(key)
-
-    @rule()
-    def cleanup_stale(self) -> None:
-        """Nothing, as all is fresh."""
-        assert self.backend.cleanup_stale(1) == 0
-
     # -- metadata ------------------------------------------------------------------------------------------------------
 
     @offered("set_session_name")
-    @rule(key=KEYS, name=st.sampled_from(["n", "N", "\u00e4"]))
+    @rule(key=KEYS, name=st.sampled_from(["n", "N", "\u00e4", ""]))
     def set_name(self, key: str, name: str) -> None:
-        """A name."""
+        """A name, or none."""
         self.backend.set_session_name(key, name)
-        self.model.create(key)["name"] = name
-
-    @offered("set_session_name")
-    @rule(key=KEYS)
-    def clear_name(self, key: str) -> None:
-        """No name."""
-        self.backend.set_session_name(key, "")
-        if key in self.model.sessions:
-            self.model.sessions[key]["name"] = None
+        if name or key in self.model.sessions:
+            self.model.create(key)["name"] = name or None
 
     @offered("set_session_agent_alias")
     @rule(key=KEYS, alias=st.sampled_from(["c", "C"]))
@@ -211,7 +218,7 @@ class Machine(RuleBasedStateMachine):
         for data in added:
             self.model.append(key, data)
         self.model.merge(key, attributes)
-        assert given == metadata_of(self.backend, key).revision or not self.native
+        assert not self.native or given == metadata_of(self.backend, key).revision
 
     @offered("SupportsTurns", "set_session_state", "get_session_state")
     @rule(key=KEYS, turn=st.sampled_from(["t", "u"]))
@@ -226,24 +233,34 @@ class Machine(RuleBasedStateMachine):
         assert (state.state, state.turn_id) == ("running", self.model.sessions[key]["turn_id"])
 
     @offered("SupportsRestore")
-    @rule(key=KEYS, added=st.lists(MESSAGES, max_size=3), attributes=ATTRIBUTES, name=st.sampled_from([None, "n"]))
-    def restore(self, key: str, added: list[dict[str, Any]], attributes: dict[str, Any], name: str | None) -> None:
-        """A session put back, or a conflict."""
-        moment = self.suite.tick()
+    @rule(
+        key=KEYS,
+        added=st.lists(MESSAGES, max_size=3),
+        attributes=ATTRIBUTES,
+        revision=st.none() | st.integers(0, 9),
+        old=st.booleans(),
+    )
+    def restore(
+        self, key: str, added: list[dict[str, Any]], attributes: dict[str, Any], revision: int | None, *, old: bool
+    ) -> None:
+        """A session put back, of now or of long ago, or a conflict."""
+        old = old and self.ages
+        moment = LONG_AGO if old else self.suite.tick()
         stored = [TimestampedMessage(ChatMessage.from_dict(data), moment) for data in added]
         attributes = {k: v for k, v in attributes.items() if v is not None}
-        metadata = SessionMetadata(
-            key, moment, moment, len(stored), name=name, channel_id="c", state="idle", attributes=attributes
-        )
+        known: dict[str, Any] = {"name": "n" if added else None, "channel_id": "c", "attributes": attributes}
+        metadata = SessionMetadata(key, moment, moment, len(stored), state="idle", revision=revision, **known)
         if key in self.model.sessions:
             with refuses(ConflictError):
                 self.backend.restore(key, stored, metadata)
             return
         self.backend.restore(key, stored, metadata)
-        session = self.model.create(key)
+        session = self.model.create(key, old=old)
         for data in added:
             self.model.append(key, data)
-        session.update(name=name, channel_id="c", attributes=attributes)
+        session.update(known)
+        if old:
+            session.update(times=[OLD] * len(added), active=OLD)
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
@@ -257,8 +274,13 @@ class Machine(RuleBasedStateMachine):
     @rule(keyword=st.sampled_from(sorted(KEYWORDS)), filters=FILTERS, offset=st.integers(0, 2), limit=LIMITS)
     def search(self, keyword: str, filters: dict[str, Any], offset: int, limit: int | None) -> None:
         """Sessions found, in order, page by page where there is an order."""
-        setters = {"channel_id": "set_session_context", "state": "set_session_state", "key_prefix": "search"}
-        filters = {name: wanted for name, wanted in filters.items() if self.suite.offers(self.backend, setters[name])}
+        setters = {"channel_id": "set_session_context", "state": "set_session_state"}
+        filters = {
+            name: wanted
+            for name, wanted in filters.items()
+            # Of a session without messages, metadata that are derived from them say nothing.
+            if name == "key_prefix" or (self.native and self.suite.offers(self.backend, setters[name]))
+        }
         if not self.times:
             offset, limit = 0, None
         query = SessionQuery(keyword, offset=offset, limit=limit, **filters)
@@ -345,7 +367,7 @@ class Machine(RuleBasedStateMachine):
             assert not (self.native and self.suite.offers(self.backend, "SupportsWrite"))
             return
         stands_for = exact([session["messages"], session["attributes"], session["state"], session["turn_id"]])
-        now = (session["created"], stands_for)
+        now = (session["born"], stands_for)
         assert self.stood_for.setdefault((key, metadata.revision), now) == now
         assert metadata.revision >= self.revisions.get(key, 0)
         self.revisions[key] = metadata.revision

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 Session = dict[str, Any]
-"""``messages``: JSON objects; ``times``: of each, when it was stored; and the fields of the metadata."""
+"""``messages``: JSON objects; ``times``: when each was stored; ``born``: of no other session; and its metadata."""
 
 WORDS: dict[str, set[str]] = {
     "alpha": {"alpha"},
@@ -32,22 +32,30 @@ KEYWORDS: dict[str, set[str]] = {
 """Keywords, and by hand the terms that each asks for."""
 
 
+OLD = -1
+"""A time long before all others, the same for every session."""
+
+
 class Model:
-    """Sessions by key. Time is a number that each change raises."""
+    """Sessions by key. Time is a number that each change raises; what is `OLD` was restored as of long ago."""
 
     def __init__(self) -> None:
         self.sessions: dict[str, Session] = {}
         self.now = 0
+        self.born = 0
 
-    def create(self, key: str) -> Session:
+    def create(self, key: str, *, old: bool = False) -> Session:
         """The session, which a first append or setter creates."""
         if key not in self.sessions:
             self.now += 1
+            self.born += 1
+            moment = OLD if old else self.now
             self.sessions[key] = {
                 "messages": [],
                 "times": [],
-                "created": self.now,
-                "active": self.now,
+                "born": self.born,
+                "created": moment,
+                "active": moment,
                 "name": None,
                 "agent_alias": None,
                 "channel_id": None,
@@ -110,6 +118,10 @@ class Model:
         else:
             session["started"] = session["heartbeat"] = moment
         session["state"], session["turn_id"] = state, turn_id
+
+    def stale(self) -> list[str]:
+        """Those that nothing has happened to since they were old."""
+        return [key for key, session in self.sessions.items() if session["active"] == OLD]
 
     def listed(self) -> list[str]:
         """All keys, most recently active first, ties by key."""
