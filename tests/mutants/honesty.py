@@ -1,68 +1,14 @@
-"""Arguments that are not checked, calls after `close`, and claims that are not true."""
+"""Calls after `close`, and claims that are not true."""
 
 from datetime import UTC, datetime
 from functools import partial
 
-from sessionkit import ChatMessage, SessionMetadata, SessionState, TimestampedMessage
+from sessionkit import ChatMessage, SessionState, TimestampedMessage
 from sessionkit.keys import check_session_key
 from sessionkit.protocol import PROVIDED
 from sessionkit_memory import MemoryBackend
 from tests.mutants.declared import Memory, caught_by
 from tests.toys import KeepingBackend
-
-
-@caught_by("arguments.last")
-class TakesNegativeLast(Memory):
-    """A negative `last` gives all messages but the oldest."""
-
-    def load_with_timestamps(self, session_key: str, /, *, last: int | None = None) -> list[TimestampedMessage]:
-        if last is not None and last < 0:
-            return super().load_with_timestamps(session_key)[-last:]
-        return super().load_with_timestamps(session_key, last=last)
-
-
-@caught_by("arguments.ttl")
-class TakesNegativeTtl(Memory):
-    """A negative time to live deletes everything."""
-
-    def cleanup_stale(self, ttl_hours: float, /) -> int:
-        if ttl_hours < 0:
-            return sum(map(self.delete_session, self.list_sessions()))
-        return super().cleanup_stale(ttl_hours)
-
-
-@caught_by("arguments.threshold")
-class TakesNegativeThresholds(Memory):
-    """A negative threshold lists whoever runs."""
-
-    def list_stuck_sessions(self, threshold_secs: float, /) -> list[SessionMetadata]:
-        return super().list_stuck_sessions(max(0, threshold_secs))
-
-
-@caught_by("arguments.state")
-class TakesTheEmptyState(Memory):
-    """An empty state clears the state."""
-
-    def set_session_state(self, session_key: str, state: str, /, turn_id: str | None = None) -> None:
-        super().set_session_state(session_key, state or "idle", turn_id)
-
-
-@caught_by("arguments.stuck-after")
-class TakesNegativeStuckAfter(Memory):
-    """A negative `stuck_after` is taken for none."""
-
-    def begin_turn(self, session_key: str, turn_id: str, /, *, stuck_after: float | None = None) -> SessionState:
-        if stuck_after is not None and stuck_after < 0:
-            stuck_after = None
-        return super().begin_turn(session_key, turn_id, stuck_after=stuck_after)
-
-
-@caught_by("arguments.surrogates")
-class ReplacesSurrogatesInNames(Memory):
-    """A lone surrogate in a name is replaced by a question mark."""
-
-    def set_session_name(self, session_key: str, name: str, /) -> None:
-        super().set_session_name(session_key, name.encode(errors="replace").decode())
 
 
 @caught_by("close.then-error")

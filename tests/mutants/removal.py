@@ -114,6 +114,26 @@ class NamesOutliveDeletion(Memory):
         self.record(session_key).name = self.names.get(session_key) or None
 
 
+@caught_by("cleanup.forgets-everything")
+class NamesOutliveCleanup(Memory):
+    """`cleanup_stale` has a DELETE of its own, which knows nothing of the table of names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left: dict[str, str | None] = {}
+
+    def cleanup_stale(self, ttl_hours: float, /) -> int:
+        names = {metadata.key: metadata.name for metadata in self.list_sessions_with_metadata()}
+        deleted = super().cleanup_stale(ttl_hours)
+        self.left = {key: name for key, name in names.items() if key not in self._sessions}
+        return deleted
+
+    def append(self, session_key: str, message: ChatMessage, /) -> None:
+        super().append(session_key, message)
+        if session_key in self.left:
+            self.record(session_key).name = self.left.pop(session_key)
+
+
 @caught_by("delete.without-messages")
 class DeletesOnlyTalk(Memory):
     """Whether the session existed is told by its messages."""

@@ -169,6 +169,39 @@ class RunningByActivity(Memory):
         return [found for found in self.list_sessions_with_metadata() if found.state == RUNNING]
 
 
+@caught_by("running.ties-by-key")
+class RunningTiesBackwards(Memory):
+    """`ORDER BY turn_started_at DESC, key DESC`."""
+
+    def list_running_sessions(self) -> list[SessionMetadata]:
+        found = sorted(super().list_running_sessions(), key=lambda each: each.key, reverse=True)
+        return sorted(found, key=lambda each: each.turn_started_at or 0, reverse=True)
+
+
+@caught_by("running.all")
+class RunningListsOnePage(Memory):
+    """Only the first hundred running sessions are listed."""
+
+    def list_running_sessions(self) -> list[SessionMetadata]:
+        return super().list_running_sessions()[:100]
+
+
+@caught_by("running.all")
+class StuckListsOnePage(Memory):
+    """Only the first hundred stuck sessions are listed."""
+
+    def list_stuck_sessions(self, threshold_secs: float, /) -> list[SessionMetadata]:
+        return super().list_stuck_sessions(threshold_secs)[:100]
+
+
+@caught_by("stuck.strictly-longer")
+class StuckAtTheThreshold(Memory):
+    """The age of a heartbeat is compared by `<=`."""
+
+    def list_stuck_sessions(self, threshold_secs: float, /) -> list[SessionMetadata]:
+        return super().list_stuck_sessions(threshold_secs if threshold_secs < 0 else max(0, threshold_secs - 0.000_001))
+
+
 @caught_by("stuck.heartbeat-rescues")
 class StuckByTheTurnsStart(Memory):
     """A long turn is stuck, however lively it is."""

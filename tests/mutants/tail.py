@@ -1,10 +1,13 @@
 """The newest messages: read, replaced, removed, and their times."""
 
+from typing import Unpack
+
 import attrs
 
 from sessionkit import ChatMessage, TimestampedMessage, check_session_key
 from sessionkit.clock import now, to_datetime
-from tests.mutants.declared import Memory, caught_by
+from sessionkit.models import RUNNING
+from tests.mutants.declared import Change, Memory, caught_by
 
 
 @caught_by("timestamps.last")
@@ -96,6 +99,44 @@ class FollowsTheClockBack(Memory):
         messages[-1] = attrs.evolve(messages[-1], created_at=now())
 
 
+@caught_by("times.never-backwards")
+class RemovalFollowsTheClockBack(Memory):
+    """`remove_last` and `clear_messages` set the last activity to what the clock says."""
+
+    def remove_last(self, session_key: str, /) -> bool:
+        removed = super().remove_last(session_key)
+        self.was_active(session_key, now() if removed else None)
+        return removed
+
+    def clear_messages(self, session_key: str, /) -> int:
+        removed = super().clear_messages(session_key)
+        self.was_active(session_key, now() if removed else None)
+        return removed
+
+
+@caught_by("times.never-backwards")
+class BatchesFollowTheClockBack(Memory):
+    """`write` stamps its messages with what the clock says."""
+
+    def write(self, session_key: str, /, **change: Unpack[Change]) -> int:
+        added = change["append"] = list(change.get("append", ()))
+        revision = super().write(session_key, **change)
+        if added:
+            messages = self._found_or_new(session_key).messages
+            messages[-1] = attrs.evolve(messages[-1], created_at=now())
+        return revision
+
+
+@caught_by("times.never-backwards")
+class HeartbeatsFollowTheClockBack(Memory):
+    """A heartbeat is what the clock says, and may be before the turn's start."""
+
+    def set_session_state(self, session_key: str, state: str, /, turn_id: str | None = None) -> None:
+        super().set_session_state(session_key, state, turn_id)
+        if state == RUNNING:
+            self.record(session_key).heartbeat_at = now()
+
+
 @caught_by("times.never-before-restored")
 class FollowsTheClockBehindRestored(Memory):
     """After a restore from a machine whose clock is ahead, new messages are stored before the restored ones."""
@@ -170,7 +211,7 @@ class AppendsBeforeTheGap(Memory):
         self.removed.discard(session_key)
 
 
-@caught_by("model.agrees")
+@caught_by("update_last.replaces-newest", "model.agrees")
 class RemovalUncoversTheReplaced(Memory):
     """A replaced message is kept beneath the new one, and removing that brings it back."""
 

@@ -61,6 +61,15 @@ class BeginLooksAtTheStart(Memory):
         return super().begin_turn(session_key, turn_id, stuck_after=stuck_after)
 
 
+@caught_by("begin_turn.exactly-stuck")
+class BeginKeepsTheExactlyStuck(Memory):
+    """The age of a heartbeat is compared by `<=`: one exactly as old as `stuck_after` keeps the turn."""
+
+    def begin_turn(self, session_key: str, turn_id: str, /, *, stuck_after: float | None = None) -> SessionState:
+        later = stuck_after and stuck_after + 0.000_001
+        return super().begin_turn(session_key, turn_id, stuck_after=later)
+
+
 @caught_by("begin_turn.after-the-last")
 class BeginWaitsForIdle(Memory):
     """Only an idle session can begin a turn: after an error none begins any more."""

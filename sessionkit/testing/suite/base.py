@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, ClassVar, NoReturn, Protocol, TypeVar, cast
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -321,6 +322,21 @@ def refuses(error: type[Exception], what: str = "the call") -> Generator[None]:
     pytest.fail(f"{what} raised no {error.__name__}")
 
 
+@contextmanager
+def clock_at(nanoseconds: int) -> Generator[None]:
+    """Time stands still, for whoever reads it in this process."""
+    with (
+        mock.patch("time.time_ns", return_value=nanoseconds),
+        mock.patch("time.time", return_value=nanoseconds / 1e9),
+    ):
+        yield
+
+
+def whole_second() -> int:
+    """A moment soon, in nanoseconds, that no store rounds; for `clock_at`."""
+    return time.time_ns() // 1_000_000_000 * 1_000_000_000 + 2_000_000_000
+
+
 def say(text: str = "hello", role: str = "user", **fields: Any) -> ChatMessage:
     """A message without a timestamp."""
     return ChatMessage(role, text, **fields)
@@ -342,6 +358,11 @@ def metadata_of(backend: SessionBackend, key: str) -> SessionMetadata:
     metadata = backend.get_session_metadata(key)
     assert metadata is not None, f"get_session_metadata({key!r}) knows no such session"
     return metadata
+
+
+def told_of(backend: SessionBackend, key: str) -> list[Any]:
+    """What reading tells of a session, to be compared before and after what must change nothing."""
+    return [backend.load_with_timestamps(key), backend.get_session_metadata(key)]
 
 
 def old_session(backend: Backend, key: str, *, hours: float, **fields: Any) -> SessionMetadata:

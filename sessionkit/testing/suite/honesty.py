@@ -1,4 +1,4 @@
-"""What a backend says of itself, arguments out of range, and closing."""
+"""What a backend says of itself, and closing."""
 
 import warnings
 from collections.abc import Callable
@@ -7,7 +7,6 @@ from typing import Any
 
 from sessionkit import (
     BackendClosedError,
-    SessionContext,
     SessionQuery,
     Support,
     UnsupportedFeatureWarning,
@@ -42,7 +41,7 @@ _SILENT = frozenset(("get_session_name", "get_session_agent_alias", "get_session
 
 
 class HonestyPromises(SuiteBase):
-    """`capabilities`, warnings, arguments and `close`."""
+    """`capabilities`, warnings and `close`."""
 
     @promise("unsupported.warns")
     def test_what_is_unsupported_warns(self, backend: Backend) -> None:
@@ -111,88 +110,6 @@ class HonestyPromises(SuiteBase):
             assert (setting is Support.UNSUPPORTED) is (getting is Support.UNSUPPORTED), name
         if methods["set_session_context"] is not Support.UNSUPPORTED:
             assert methods["get_session_metadata"] is Support.NATIVE
-
-    @promise("arguments.last", needs=("load_with_timestamps",))
-    def test_negative_last(self, backend: Backend) -> None:
-        """A negative `last` is a `ValueError`, for an unknown session too.
-
-        If this fails: check it before anything is read; `messages[-n:]` takes any sign.
-        """
-        fill(backend, "a", "one", "two")
-        for key in ("a", "nobody"):
-            with refuses(ValueError):
-                backend.load_with_timestamps(key, last=-1)
-
-    @promise("arguments.ttl", needs=("cleanup_stale",))
-    def test_negative_ttl(self, backend: Backend) -> None:
-        """A negative time to live is a `ValueError`, and nothing is deleted.
-
-        If this fails: everything is older than a moment in the future.
-        """
-        fill(backend, "a", "one")
-        for ttl in (-1, -0.001, float("nan")):
-            with refuses(ValueError):
-                backend.cleanup_stale(ttl)
-        assert texts(backend.load("a")) == ["one"]
-
-    @promise("arguments.threshold", needs=("list_stuck_sessions",))
-    def test_negative_threshold(self, backend: Backend) -> None:
-        """A negative threshold is a `ValueError`.
-
-        If this fails: check it before anything is read.
-        """
-        with refuses(ValueError):
-            backend.list_stuck_sessions(-0.5)
-
-    @promise("arguments.state", needs=("set_session_state",))
-    def test_empty_state(self, backend: Backend) -> None:
-        """An empty state is a `ValueError`, and nothing is changed or created.
-
-        If this fails: check it before anything is written.
-        """
-        backend.set_session_state("a", "running", "t")
-        before = backend.get_session_state("a")
-        for key in ("a", "new"):
-            with refuses(ValueError):
-                backend.set_session_state(key, "", "t")
-        assert backend.get_session_state("a") == before
-        assert self.settled(backend.list_sessions) == ["a"]
-
-    @promise("arguments.stuck-after", needs=("SupportsTurns", "get_session_state"))
-    def test_negative_stuck_after(self, backend: Backend) -> None:
-        """A negative `stuck_after` is a `ValueError`, and nothing is changed or created.
-
-        If this fails: check it before anything is written.
-        """
-        with refuses(ValueError):
-            backend.begin_turn("a", "t", stuck_after=-1)
-        assert self.settled(backend.list_sessions) == []
-
-    @promise(
-        "arguments.surrogates",
-        needs=("set_session_name", "set_session_agent_alias", "set_session_context", "set_session_state"),
-    )
-    def test_lone_surrogates(self, backend: Backend) -> None:
-        """A lone surrogate in a name, an alias, a context or a state is a `ValueError`, and nothing is changed or
-        created.
-
-        If this fails: check texts before anything is written; an encoding error of the driver must not get out either.
-        """
-        bad = "a\ud800"
-        sets: list[Callable[[], Any]] = [
-            lambda: backend.set_session_name("a", bad),
-            lambda: backend.set_session_agent_alias("a", bad),
-            lambda: backend.set_session_context("a", SessionContext(channel_id=bad)),
-            lambda: backend.set_session_context("a", SessionContext("c", room_id=bad)),
-            lambda: backend.set_session_context("a", SessionContext("c", sender_id=bad)),
-            lambda: backend.set_session_context("a", SessionContext("c", attributes={bad: 1})),
-            lambda: backend.set_session_state("a", bad),
-            lambda: backend.set_session_state("a", "idle", bad),
-        ]
-        for i, set_it in enumerate(sets):
-            with refuses(ValueError, f"setter {i}, given a lone surrogate,"):
-                set_it()
-        assert self.settled(backend.list_sessions) == []
 
     @promise("close.idempotent", needs=("close",))
     def test_close_twice(self, backend: Backend) -> None:

@@ -1,13 +1,19 @@
 """Clearing, deleting, cleaning up and compacting."""
 
-import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from unittest import mock
 
 from sessionkit import SessionContext
-from sessionkit.testing.suite.base import Backend, SuiteBase, fill, metadata_of, old_session, say, texts
+from sessionkit.testing.suite.base import (
+    Backend,
+    SuiteBase,
+    clock_at,
+    fill,
+    metadata_of,
+    old_session,
+    say,
+    texts,
+    whole_second,
+)
 from sessionkit.testing.suite.promises import promise
 
 _NAMED = ("set_session_name", "set_session_agent_alias", "set_session_context", "set_session_state")
@@ -101,13 +107,7 @@ class RemovalPromises(SuiteBase):
         """
         _dress(backend, "a")
         backend.delete_session("a")
-        assert backend.get_session_name("a") is None
-        assert backend.get_session_agent_alias("a") is None
-        assert backend.get_session_state("a") is None
-        assert backend.get_session_metadata("a") is None
-        self.tick()
-        assert backend.list_running_sessions() == []
-        assert backend.list_stuck_sessions(0) == []
+        self._check_forgotten(backend, "a")
 
     @promise("delete.unknown-is-false", needs=("delete_session",))
     def test_delete_an_unknown_session(self, backend: Backend) -> None:
@@ -137,16 +137,7 @@ class RemovalPromises(SuiteBase):
         """
         _dress(backend, "a")
         backend.delete_session("a")
-        before = self.tick()
-        fill(backend, "a", "new")
-        assert texts(backend.load("a")) == ["new"]
-        metadata = metadata_of(backend, "a")
-        assert (metadata.name, metadata.agent_alias, metadata.channel_id, metadata.room_id, metadata.sender_id) == (
-            None,
-        ) * 5
-        assert (metadata.state, metadata.turn_id, dict(metadata.attributes)) == ("idle", None, {})
-        assert metadata.message_count == 1
-        assert metadata.created_at is None or metadata.created_at > before
+        self._check_afresh(backend, "a")
 
     @promise("cleanup.deletes-stale", needs=("cleanup_stale",), native=("delete_session",))
     def test_cleanup_deletes_what_is_stale(self, backend: Backend) -> None:
@@ -190,8 +181,8 @@ class RemovalPromises(SuiteBase):
 
         If this fails: `<`, not `<=`.
         """
-        moment = time.time_ns() // 1_000_000_000 * 1_000_000_000 + 2_000_000_000
-        with _clock_at(moment):
+        moment = whole_second()
+        with clock_at(moment):
             fill(backend, "a", "one")
             active = metadata_of(backend, "a").last_activity
             if active != datetime.fromtimestamp(moment // 1_000_000_000, UTC):
@@ -199,7 +190,7 @@ class RemovalPromises(SuiteBase):
             assert backend.cleanup_stale(0) == 0
         assert self.settled(backend.list_sessions) == ["a"]
         later = moment + 3_600_000_000_000
-        with _clock_at(later):
+        with clock_at(later):
             assert backend.cleanup_stale(1) == 0
             assert backend.cleanup_stale(0.999_999) == 1
         assert self.settled(backend.list_sessions) == []
@@ -231,14 +222,60 @@ class RemovalPromises(SuiteBase):
     def test_cleanup_of_fresh_sessions(self, backend: Backend) -> None:
         """A session that is fresh, or whose activity nobody knows, is never stale.
 
-        If this fails: no time is not an old time.
+        If this fails: no time is not an old time; and a time to live has no upper limit, infinity included.
         """
         fill(backend, "a", "one")
         fill(backend, "b", "two")
         backend.remove_last("b")
-        assert backend.cleanup_stale(1) == 0
+        for ttl in (1, 10**6, 2**63, 1e300, float("inf")):
+            assert backend.cleanup_stale(ttl) == 0
         assert sorted(self.settled(backend.list_sessions)) == ["a", "b"]
         assert texts(backend.load("a")) == ["one"]
+
+    @promise(
+        "cleanup.forgets-everything",
+        needs=("cleanup_stale", "SupportsRestore", *_NAMED, "list_running_sessions", "list_stuck_sessions", "times"),
+        native=("delete_session",),
+    )
+    def test_cleanup_forgets_everything(self, backend: Backend) -> None:
+        """`cleanup_stale` removes everything about a session, as `delete_session` does, and a later append starts
+        afresh.
+
+        If this fails: let it delete through `delete_session`, or look for what is kept beside the messages.
+        """
+        then = datetime.now(UTC) - timedelta(hours=5)
+        dressed = {"name": "n", "agent_alias": "a", "channel_id": "c", "room_id": "r", "sender_id": "s"}
+        turn = {"state": "running", "turn_id": "t", "turn_started_at": then, "heartbeat_at": then}
+        old_session(backend, "a", hours=5, **dressed, **turn, attributes={"x": 1})
+        fill(backend, "b", "young")
+        assert backend.cleanup_stale(1) == 1
+        self._check_forgotten(backend, "a")
+        self._check_afresh(backend, "a")
+        assert texts(backend.load("b")) == ["young"]
+
+    def _check_forgotten(self, backend: Backend, key: str) -> None:
+        """Nothing is known of the session, nor of any turn."""
+        assert backend.get_session_name(key) is None
+        assert backend.get_session_agent_alias(key) is None
+        assert backend.get_session_state(key) is None
+        assert backend.get_session_metadata(key) is None
+        self.tick()
+        assert backend.list_running_sessions() == []
+        assert backend.list_stuck_sessions(0) == []
+
+    def _check_afresh(self, backend: Backend, key: str) -> None:
+        """A session of that key has nothing of the one before it."""
+        before = self.tick()
+        fill(backend, key, "new")
+        assert texts(backend.load(key)) == ["new"]
+        assert (backend.get_session_name(key), backend.get_session_agent_alias(key)) == (None, None)
+        metadata = metadata_of(backend, key)
+        assert (metadata.name, metadata.agent_alias, metadata.channel_id, metadata.room_id, metadata.sender_id) == (
+            None,
+        ) * 5
+        assert (metadata.state, metadata.turn_id, dict(metadata.attributes)) == ("idle", None, {})
+        assert metadata.message_count == 1
+        assert metadata.created_at is None or metadata.created_at > before
 
     @promise("compact.changes-nothing", needs=("compact",))
     def test_compact_changes_nothing(self, backend: Backend) -> None:
@@ -292,16 +329,6 @@ class RemovalPromises(SuiteBase):
         before = metadata_of(backend, "a")
         backend.compact("a")
         assert metadata_of(backend, "a") == before
-
-
-@contextmanager
-def _clock_at(nanoseconds: int) -> Generator[None]:
-    """Time stands still, for whoever reads it in this process."""
-    with (
-        mock.patch("time.time_ns", return_value=nanoseconds),
-        mock.patch("time.time", return_value=nanoseconds / 1e9),
-    ):
-        yield
 
 
 def _dress(backend: Backend, key: str) -> None:

@@ -1,9 +1,17 @@
 """What sessions are doing: states, turns, heartbeats; which run and which are stuck."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sessionkit import SessionMetadata, SessionState
-from sessionkit.testing.suite.base import Backend, SuiteBase, fill, metadata_of, old_session
+from sessionkit.testing.suite.base import (
+    Backend,
+    SuiteBase,
+    clock_at,
+    fill,
+    metadata_of,
+    old_session,
+    whole_second,
+)
 from sessionkit.testing.suite.promises import promise
 from sessionkit.testing.suite.values import HOSTILE_TEXTS
 
@@ -183,12 +191,37 @@ class StatePromises(SuiteBase):
         backend.set_session_state("b", "running", "u")
         assert _keys(self.settled(backend.list_running_sessions)) == ["b", "a", "c"]
 
+    @promise("running.ties-by-key", needs=(*_RUNNING, "SupportsRestore", "times"))
+    def test_ties_of_running_sessions(self, backend: Backend) -> None:
+        """`list_running_sessions` orders turns that began at the same moment by key.
+
+        If this fails: sort by the key as a second criterion, ascending, code point by code point.
+        """
+        then = datetime.now(UTC) - timedelta(hours=1)
+        keys = ["b", "\u00e4", "a", "B", "\uff5e", "\U0001f600", "a10", "a2"]
+        for key in keys:
+            old_session(backend, key, hours=1, state="running", turn_id="t", turn_started_at=then, heartbeat_at=then)
+        assert _keys(self.settled(backend.list_running_sessions)) == sorted(keys)
+
+    @promise("running.all", needs=(*_RUNNING, "list_stuck_sessions"))
+    def test_all_running_sessions_are_listed(self, backend: Backend) -> None:
+        """`list_running_sessions` and `list_stuck_sessions` give every session that runs, however many.
+
+        If this fails: page through all of them.
+        """
+        keys = [f"s{i}" for i in range(150)]
+        for key in keys:
+            backend.set_session_state(key, "running", "t")
+        self.tick()
+        assert sorted(_keys(self.settled(backend.list_running_sessions))) == sorted(keys)
+        assert sorted(_keys(backend.list_stuck_sessions(0))) == sorted(keys)
+
     @promise("stuck.longer-than", needs=_STUCK, native=("get_session_metadata",))
     def test_stuck_without_a_heartbeat(self, backend: Backend) -> None:
         """`list_stuck_sessions` gives the running sessions without a heartbeat for longer than the threshold, and no
         other.
 
-        If this fails: compare now with `heartbeat_at`, in seconds.
+        If this fails: compare now with `heartbeat_at`, in seconds; a threshold may be any number, infinity too.
         """
 
         def old() -> None:
@@ -202,9 +235,26 @@ class StatePromises(SuiteBase):
             backend.set_session_state("young", "running", "t")
 
         assert self.told_apart(old, young, backend.list_stuck_sessions) == [metadata_of(backend, "old")]
-        assert backend.list_stuck_sessions(3600) == []
+        for threshold in (3600, 2**63, 1e300, float("inf")):
+            assert backend.list_stuck_sessions(threshold) == []
         self.tick()
         assert sorted(_keys(backend.list_stuck_sessions(0))) == ["old", "young"]
+
+    @promise("stuck.strictly-longer", needs=_STUCK)
+    def test_stuck_is_strict(self, backend: Backend) -> None:
+        """A session whose heartbeat is exactly as old as the threshold is not stuck for longer: it is not given.
+
+        If this fails: `<`, not `<=`.
+        """
+        moment = whole_second()
+        with clock_at(moment):
+            backend.set_session_state("a", "running", "t")
+            if _state(backend).heartbeat_at != datetime.fromtimestamp(moment // 1_000_000_000, UTC):
+                self.not_offered("a clock that this process can hold still")
+            assert backend.list_stuck_sessions(0) == []
+        with clock_at(moment + 60_000_000_000):
+            assert backend.list_stuck_sessions(60) == []
+            assert _keys(backend.list_stuck_sessions(59.999_999)) == ["a"]
 
     @promise("stuck.heartbeat-rescues", needs=_STUCK)
     def test_a_heartbeat_is_a_sign_of_life(self, backend: Backend) -> None:

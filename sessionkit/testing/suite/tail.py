@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from sessionkit import InvalidMessageError
 from sessionkit.testing.suite.base import Backend, SuiteBase, fill, refuses, say, texts
 from sessionkit.testing.suite.promises import promise
-from sessionkit.testing.suite.values import EVERY_FIELD, REFUSED_MESSAGES, assert_same
+from sessionkit.testing.suite.values import EVERY_FIELD, REFUSED_MESSAGES, TOO_LARGE, assert_same
 
 
 class TailPromises(SuiteBase):
@@ -60,11 +60,11 @@ class TailPromises(SuiteBase):
     def test_only_the_newest(self, backend: Backend) -> None:
         """`last=n` gives only the newest n, still oldest first; 0 none, more than there are all.
 
-        If this fails: `messages[-0:]` is all of them; and n counts from the end.
+        If this fails: `messages[-0:]` is all of them; n counts from the end; and it may be larger than 63 bits.
         """
         wanted = [str(i) for i in range(12)]
         fill(backend, "a", *wanted)
-        for last in (0, 1, 2, 5, 11, 12, 13, 1000):
+        for last in (0, 1, 2, 5, 11, 12, 13, 1000, 2**31, 2**63, 10**30):
             stored = backend.load_with_timestamps("a", last=last)
             assert texts([item.message for item in stored]) == wanted[max(0, 12 - last) :], f"last={last}"
         everything = backend.load_with_timestamps("a")
@@ -151,6 +151,10 @@ class TailPromises(SuiteBase):
         fill(backend, "a", "2")
         assert len(backend.load("a")) == 3
         assert texts(backend.load("b")) == ["other"]
+        backend.update_last("a", say("3"))
+        backend.remove_last("a")
+        backend.remove_last("a")
+        assert texts(backend.load("a")) == ["0"]
 
     @promise("update_last.none-is-false", needs=("update_last",))
     def test_update_last_of_nothing(self, backend: Backend) -> None:
@@ -188,6 +192,17 @@ class TailPromises(SuiteBase):
             with refuses(InvalidMessageError, f"update_last() to {what}"):
                 backend.update_last("a", make())
         assert texts(backend.load("a")) == ["0", "1"]
+
+    @promise("update_last.too-large-refused", needs=("update_last",))
+    def test_update_last_refuses_too_large_messages(self, backend: Backend) -> None:
+        """`update_last` refuses as large a message as `append` does: `InvalidMessageError`, and the old one stays.
+
+        If this fails: a streaming answer grows; check it, with the same limit, before the old one is touched.
+        """
+        fill(backend, "a", "0")
+        with refuses(InvalidMessageError):
+            backend.update_last("a", say("x" * TOO_LARGE))
+        assert texts(backend.load("a")) == ["0"]
 
     @promise("update_last.shares-nothing", needs=("update_last",))
     def test_changing_a_message_after_update_last(self, backend: Backend) -> None:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from sessionkit import SessionState
-from sessionkit.testing.suite.base import Backend, SuiteBase, old_session
+from sessionkit.testing.suite.base import Backend, SuiteBase, clock_at, old_session, whole_second
 from sessionkit.testing.suite.promises import promise
 
 _TURNS = ("SupportsTurns", "get_session_state")
@@ -33,13 +33,14 @@ class TurnPromises(SuiteBase):
     def test_begin_turn_while_another_runs(self, backend: Backend) -> None:
         """While another turn runs, `begin_turn` changes nothing and gives the state that holds: theirs.
 
-        If this fails: without `stuck_after` a heartbeat of any age keeps the turn.
+        If this fails: without `stuck_after` a heartbeat of any age keeps the turn, and so it does with infinity.
         """
         theirs = backend.begin_turn("a", "theirs")
         self.tick()
         before = backend.get_session_metadata("a"), backend.list_sessions()
         assert backend.begin_turn("a", "ours") == theirs
-        assert backend.begin_turn("a", "ours", stuck_after=3600) == theirs
+        for stuck_after in (3600, 2**63, 1e300, float("inf")):
+            assert backend.begin_turn("a", "ours", stuck_after=stuck_after) == theirs
         assert backend.get_session_state("a") == theirs
         assert (backend.get_session_metadata("a"), backend.list_sessions()) == before
 
@@ -92,6 +93,22 @@ class TurnPromises(SuiteBase):
         assert (alive.turn_id, early.turn_id, taken.turn_id) == ("theirs", "theirs", "ours")
         assert taken.turn_started_at == taken.heartbeat_at
         assert backend.get_session_state("stuck") == taken
+
+    @promise("begin_turn.exactly-stuck", needs=_TURNS)
+    def test_stuck_for_exactly_as_long(self, backend: Backend) -> None:
+        """A turn is kept while its heartbeat is younger than `stuck_after`; one exactly as old is taken over.
+
+        If this fails: `<` keeps it, not `<=`.
+        """
+        moment = whole_second()
+        with clock_at(moment):
+            theirs = backend.begin_turn("a", "theirs")
+            if theirs.heartbeat_at != datetime.fromtimestamp(moment // 1_000_000_000, UTC):
+                self.not_offered("a clock that this process can hold still")
+        with clock_at(moment + 60_000_000_000):
+            assert backend.begin_turn("a", "ours", stuck_after=60.000_001) == theirs
+            assert backend.begin_turn("a", "ours", stuck_after=60).turn_id == "ours"
+            assert backend.begin_turn("a", "third", stuck_after=0).turn_id == "third"
 
     @promise("begin_turn.stuck-for-hours", needs=(*_TURNS, "SupportsRestore"))
     def test_stuck_after_is_in_seconds(self, backend: Backend) -> None:

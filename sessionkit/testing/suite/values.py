@@ -112,6 +112,14 @@ HOSTILE_KEYS = (
 )
 """Keys that must be sessions of their own, each of them."""
 
+ALIKE_KEYS = (
+    *("a", "A", "\u00e4", "a\u0308", "\u00df", "ss", "\ufb01", "fi", "a ", "a.", "a/../b", "b", "a%", "a_", "a*"),
+    *("k" * 255 + end for end in ("", "x", "y")),
+    *("k" * 1023 + end for end in "xy"),
+    *("\U0001f600" * 255 + end for end in "xy"),
+)
+"""Keys that a second table, an index or a collation has been known to take for each other."""
+
 REFUSED_KEYS: tuple[Any, ...] = (
     *("", "\0", "a\0b", "a\0", "x" * 1025, "x" * 2000, "\u00e9" * 513, "\U0001f600" * 256 + "x", "\ud800", "a\udfff"),
     *(None, 1, b"a", ["a"]),
@@ -227,6 +235,9 @@ REFUSED_MESSAGES: dict[str, Callable[[], Any]] = {
     "a dict": lambda: {"role": "user", "content": "a"},
 }
 """What JSON can't hold exactly, or no backend stores, by name."""
+
+TOO_LARGE = 64 * 1024 * 1024
+"""How many characters are more than fit into a message, whose JSON has at most as many bytes."""
 
 ELSEWHERE = timezone(timedelta(hours=-9, minutes=-30))
 """A timezone that is not UTC."""
