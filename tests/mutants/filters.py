@@ -102,6 +102,26 @@ class ComparesSeconds(Memory):
         return super().search(attrs.evolve(query, active_since=since))
 
 
+@caught_by("search.active-since-until")
+class ComparesTimesAsTexts(Memory):
+    """Times are compared as ISO texts, whatever timezone they are in."""
+
+    def search(self, query: SessionQuery, /) -> list[SessionMetadata]:
+        since = getattr(query, "active_since", None)
+        if since is None:
+            return super().search(query)
+        found = super().search(attrs.evolve(query, active_since=None))
+        return [each for each in found if each.last_activity and each.last_activity.isoformat() >= since.isoformat()]
+
+
+@caught_by("search.finds-all")
+class FindsOnePage(Memory):
+    """An index gives its hundred best, where nobody asked for a limit."""
+
+    def search(self, query: SessionQuery, /) -> list[SessionMetadata]:
+        return super().search(query)[:100]
+
+
 @caught_by("search.key-prefix")
 class PrefixIsAPattern(Memory):
     """`key LIKE prefix || '%'`: `_` and `%` stand for anything."""
@@ -120,6 +140,18 @@ class TrueIsOne(Memory):
         wanted = query.attributes
         found = super().search(attrs.evolve(query, attributes={}))
         return [each for each in found if all(each.attributes.get(name) == wanted[name] for name in wanted)]
+
+
+@caught_by("search.attributes")
+class NoneIsWhatIsAbsent(Memory):
+    """`attributes.get(name) == None`: a query for null finds whoever has no such attribute."""
+
+    def search(self, query: SessionQuery, /) -> list[SessionMetadata]:
+        if not isinstance(query, SessionQuery):
+            return super().search(query)
+        there = {name: value for name, value in query.attributes.items() if value is not None}
+        found = super().search(attrs.evolve(query, attributes=there))
+        return [each for each in found if not query.attributes.keys() - there.keys() & each.attributes.keys()]
 
 
 @caught_by("search.attributes")

@@ -120,6 +120,22 @@ class DeletionLeavesTheIndex(_Indexed):
         self.index[session_key] += [text for text in before if text not in self.index[session_key]]
 
 
+@caught_by("search.after-cleanup")
+class CleanupLeavesTheIndex(_Indexed):
+    """What is cleaned up leaves its entries behind, which come back with the next session of that key."""
+
+    def cleanup_stale(self, ttl_hours: float, /) -> int:
+        before = dict(self.index)
+        deleted = super().cleanup_stale(ttl_hours)
+        self.index = before
+        return deleted
+
+    def append(self, session_key: str, message: ChatMessage, /) -> None:
+        before = self.entries(session_key)
+        super().append(session_key, message)
+        self.index[session_key] = [*before, message.text]
+
+
 @caught_by("search.after-delete_session")
 class FindsDeletedSessions(Memory):
     """The index names sessions that are no more, and search gives what it names."""

@@ -8,7 +8,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from sessionkit import ChatMessage, InvalidSessionKeyError, check_session_key
+import attrs
+
+from sessionkit import ChatMessage, InvalidSessionKeyError, SessionMetadata, SessionQuery, check_session_key
 from tests.mutants.declared import Memory, caught_by
 
 
@@ -112,6 +114,58 @@ class ClearsByPrefix(Memory):
             if key.startswith(session_key):
                 self.clear_messages(key)
         return existed
+
+
+class _NamesApart(_Renames):
+    """Keeps names in a table of their own, with a column of its own for the key."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: dict[str, str | None] = {}
+
+    def _found(self, session_key: str) -> Any:
+        return Memory._found(self, session_key)
+
+    def _found_or_new(self, session_key: str) -> Any:
+        return Memory._found_or_new(self, session_key)
+
+    def delete_session(self, session_key: str, /) -> bool:
+        return Memory.delete_session(self, session_key)
+
+    def set_session_name(self, session_key: str, name: str, /) -> None:
+        super().set_session_name(session_key, name)
+        self.names[self.named(session_key)] = name or None
+
+    def get_session_name(self, session_key: str, /) -> str | None:
+        return super().get_session_name(session_key) and self.names[self.named(session_key)]
+
+
+@caught_by("keys.named-apart")
+class NamesCutKeys(_NamesApart):
+    """The key's column of the table of names takes 255 characters."""
+
+    def named(self, session_key: str) -> str:
+        return session_key[:255]
+
+
+@caught_by("keys.named-apart")
+class NamesNormaliseKeys(_NamesApart):
+    """The key's column of the table of names has a collation that normalises."""
+
+    def named(self, session_key: str) -> str:
+        return unicodedata.normalize("NFC", session_key)
+
+
+@caught_by("keys.found-apart")
+class IndexCutsKeys(Memory):
+    """The index names sessions by the first 255 characters of their keys."""
+
+    def search(self, query: SessionQuery, /) -> list[SessionMetadata]:
+        found = super().search(query)
+        first: dict[str, str] = {}
+        for key in self._sessions:
+            first.setdefault(key[:255], key)
+        return [attrs.evolve(each, key=first[each.key[:255]]) for each in found]
 
 
 @caught_by("keys.refused")

@@ -69,6 +69,22 @@ class SortsKeysInUtf16(Memory):
         return sorted(found, key=lambda metadata: metadata.last_activity or 0, reverse=True)
 
 
+@caught_by("list.shares-nothing")
+class ListsItsOwnList(Memory):
+    """The list of keys is kept until something changes, and the list itself is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.given: list[str] = []
+
+    def list_sessions(self) -> list[str]:
+        found = super().list_sessions()
+        if found != self.asked:
+            self.asked, self.given = found, list(found)
+        return self.given
+
+
 @caught_by("metadata.listed-is-got")
 class ListsWithoutNames(Memory):
     """The list is built by another query, which forgets the names."""

@@ -1,9 +1,20 @@
 """Messages out of order, lost, or shared with the caller."""
 
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import TypeVar, Unpack
 
-from sessionkit import ChatMessage, InvalidMessageError, check_session_key, decode_message
-from tests.mutants.declared import Memory, caught_by
+from sessionkit import (
+    ChatMessage,
+    InvalidMessageError,
+    SessionMetadata,
+    TimestampedMessage,
+    check_session_key,
+    decode_message,
+)
+from tests.mutants.declared import Change, Memory, caught_by
+
+T = TypeVar("T")
 
 
 @caught_by("append.keeps-order")
@@ -52,6 +63,21 @@ class CachesDecodedMessages(Memory):
     def load(self, session_key: str, /) -> list[ChatMessage]:
         raws = [stored.raw for stored in self._messages(session_key)]
         return [self.decoded.setdefault(raw, decode_message(raw)) for raw in raws]
+
+
+@caught_by("load.shares-nothing")
+class KeepsTheTailDecoded(Memory):
+    """The newest messages are kept decoded for the next turn, which gets the same objects."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tail: dict[object, list[TimestampedMessage]] = {}
+
+    def load_with_timestamps(self, session_key: str, /, *, last: int | None = None) -> list[TimestampedMessage]:
+        found = super().load_with_timestamps(session_key, last=last)
+        if last and found:
+            return list(self.tail.setdefault((session_key, last, self.record(session_key).revision), found))
+        return found
 
 
 @caught_by("load.shares-nothing")
@@ -115,6 +141,42 @@ class TakesAnySize(Memory):
 
     def __init__(self) -> None:
         super().__init__(max_message_bytes=2**40)
+
+
+class _AnySize(Memory):
+    """With a way to store messages of any size."""
+
+    def unlimited(self, write: Callable[[], T]) -> T:
+        """What it gives, with no limit of a message's size."""
+        limit, self._max_message_bytes = self._max_message_bytes, 2**40
+        try:
+            return write()
+        finally:
+            self._max_message_bytes = limit
+
+
+@caught_by("update_last.too-large-refused")
+class UpdatesToAnySize(_AnySize):
+    """The limit is that of `append`; a streaming answer grows beyond it."""
+
+    def update_last(self, session_key: str, message: ChatMessage, /) -> bool:
+        return self.unlimited(lambda: super(UpdatesToAnySize, self).update_last(session_key, message))
+
+
+@caught_by("write.too-large-refused")
+class WritesAnySize(_AnySize):
+    """The limit is that of `append`; a batch has none."""
+
+    def write(self, session_key: str, /, **change: Unpack[Change]) -> int:
+        return self.unlimited(lambda: super(WritesAnySize, self).write(session_key, **change))
+
+
+@caught_by("restore.too-large-refused")
+class RestoresAnySize(_AnySize):
+    """The limit is that of `append`; what was stored elsewhere is stored here."""
+
+    def restore(self, session_key: str, messages: Iterable[TimestampedMessage], metadata: SessionMetadata, /) -> None:
+        self.unlimited(lambda: super(RestoresAnySize, self).restore(session_key, messages, metadata))
 
 
 @caught_by("messages.large")

@@ -4,7 +4,7 @@ from typing import Any
 
 import attrs
 
-from sessionkit import ChatMessage, SessionContext
+from sessionkit import ChatMessage, SessionContext, SessionMetadata, SessionQuery
 from tests.mutants.declared import Memory, caught_by
 
 
@@ -203,6 +203,34 @@ class KeepsCallersAttributes(Memory):
         super().set_session_context(session_key, context)
         if context.attributes:
             self.record(session_key).attributes.update(context.attributes)
+
+
+class _Remembers(Memory):
+    """Keeps metadata, and gives the same objects while nothing changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: dict[object, SessionMetadata] = {}
+
+    def remembered(self, found: list[SessionMetadata]) -> list[SessionMetadata]:
+        """The objects that were given before, where they are equal."""
+        return [self.known.setdefault(repr(attrs.evolve(each, attributes={})), each) for each in found]
+
+
+@caught_by("context.shares-nothing")
+class SearchSharesMetadata(_Remembers):
+    """`search` answers from a cache of metadata, whose attributes are everybody's."""
+
+    def search(self, query: SessionQuery, /) -> list[SessionMetadata]:
+        return self.remembered(super().search(query))
+
+
+@caught_by("context.shares-nothing")
+class RunningSharesMetadata(_Remembers):
+    """Running sessions are kept in a table in memory, whose rows are handed out."""
+
+    def list_running_sessions(self) -> list[SessionMetadata]:
+        return self.remembered(super().list_running_sessions())
 
 
 @caught_by("context.empty-creates-nothing")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import UTC
+from datetime import UTC, datetime
 
 import attrs
 
@@ -109,3 +109,32 @@ class CountsPositionsFromZero(Memory):
             self.restored.remove(session_key)
             session = self._found_or_new(session_key)
             session.messages[0] = session.messages[-1]
+
+
+@caught_by("restore.any-timezone")
+class RestoresWallClocks(Memory):
+    """The timezone of a restored time is dropped, and what the clock on the wall said is taken for UTC."""
+
+    def restore(self, session_key: str, messages: Iterable[TimestampedMessage], metadata: SessionMetadata, /) -> None:
+        active = getattr(metadata, "last_activity", None)
+        if isinstance(active, datetime) and active.tzinfo:
+            metadata = attrs.evolve(metadata, last_activity=active.replace(tzinfo=UTC))
+        super().restore(session_key, messages, metadata)
+
+
+@caught_by("restore.any-timezone")
+class KeepsTheirTimezone(Memory):
+    """A restored time comes back in the timezone in which it was restored."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.created: dict[str, datetime | None] = {}
+
+    def restore(self, session_key: str, messages: Iterable[TimestampedMessage], metadata: SessionMetadata, /) -> None:
+        super().restore(session_key, messages, metadata)
+        self.created[session_key] = metadata.created_at
+
+    def get_session_metadata(self, session_key: str, /) -> SessionMetadata | None:
+        found = super().get_session_metadata(session_key)
+        created = self.created.get(session_key)
+        return attrs.evolve(found, created_at=created) if found and created == found.created_at else found

@@ -1,9 +1,9 @@
-"""Fences that are not checked, changes that are not one, revisions that repeat; and what `restore` makes up."""
+"""Fences that are not checked, and changes that are not one."""
 
 from contextlib import suppress
 from typing import Unpack
 
-from sessionkit import ChatMessage, ConflictError, SessionContext, SessionState
+from sessionkit import ChatMessage, ConflictError, SessionState
 from tests.mutants.declared import Change, Memory, caught_by
 
 
@@ -67,6 +67,45 @@ class DropsBeforeTheFence(Memory):
             for _ in range(change.get("drop_last", 0)):
                 self.remove_last(session_key)
             raise
+
+
+@caught_by("write.both-fences")
+class ChecksTheRevisionOnly(Memory):
+    """`if ... elif`: where a revision is given, the turn is not looked at."""
+
+    def write(self, session_key: str, /, **change: Unpack[Change]) -> int:
+        if change.get("if_revision") is not None:
+            change["if_turn"] = None
+        return super().write(session_key, **change)
+
+
+@caught_by("write.both-fences")
+class ChecksTheTurnOnly(Memory):
+    """A turn that runs is taken for condition enough, and the revision is not compared."""
+
+    def write(self, session_key: str, /, **change: Unpack[Change]) -> int:
+        if change.get("if_turn") is not None:
+            change["if_revision"] = None
+        return super().write(session_key, **change)
+
+
+@caught_by("write.both-fences")
+class TakesTheEmptyTurnForNone(Memory):
+    """`if if_turn`: an empty turn id is taken for no condition."""
+
+    def write(self, session_key: str, /, **change: Unpack[Change]) -> int:
+        change["if_turn"] = change.get("if_turn") or None
+        return super().write(session_key, **change)
+
+
+@caught_by("write.fences-nothing")
+class WritesNothingUnchecked(Memory):
+    """Where there is nothing to write, `write` returns before it looks at its conditions."""
+
+    def write(self, session_key: str, /, **change: Unpack[Change]) -> int:
+        if not (change.get("append", ()) or change.get("drop_last", 0) or change.get("attributes", {})):
+            change["if_revision"] = change["if_turn"] = None
+        return super().write(session_key, **change)
 
 
 @caught_by("write.all-or-nothing")
@@ -156,57 +195,6 @@ class GivesTheOldRevision(Memory):
     def write(self, session_key: str, /, **change: Unpack[Change]) -> int:
         before = self.record(session_key).revision if self._found(session_key) else 0
         return super().write(session_key, **change) and before
-
-
-@caught_by("revision.never-repeats")
-class RevisionsStartAgain(Memory):
-    """A session created anew after deletion counts from 1."""
-
-    def delete_session(self, session_key: str, /) -> bool:
-        deleted = super().delete_session(session_key)
-        self._highest_deleted = 0
-        return deleted
-
-
-@caught_by("revision.never-repeats")
-class RevisionsGoOnPerLastDeletion(Memory):
-    """Only the session deleted last is remembered, not the highest revision of all."""
-
-    def delete_session(self, session_key: str, /) -> bool:
-        self._highest_deleted = 0
-        return super().delete_session(session_key)
-
-
-@caught_by("revision.counts-changes")
-class RevisionCountsMessages(Memory):
-    """The revision is the number of messages: a replaced message is no change."""
-
-    def update_last(self, session_key: str, message: ChatMessage, /) -> bool:
-        before = self.record(session_key).revision if self._found(session_key) else 0
-        updated = super().update_last(session_key, message)
-        if updated:
-            self.record(session_key).revision = before
-        return updated
-
-
-@caught_by("revision.counts-changes")
-class ContextsRaiseNoRevision(Memory):
-    """New attributes leave the revision as it is."""
-
-    def set_session_context(self, session_key: str, context: SessionContext, /) -> None:
-        before = self.record(session_key).revision if self._found(session_key) else 0
-        super().set_session_context(session_key, context)
-        if before:
-            self.record(session_key).revision = before
-
-
-@caught_by("revision.not-heartbeats")
-class HeartbeatsRaiseTheRevision(Memory):
-    """Each heartbeat is a new revision, so that the turn's own next write is a conflict."""
-
-    def set_session_state(self, session_key: str, state: str, /, turn_id: str | None = None) -> None:
-        super().set_session_state(session_key, state, turn_id)
-        self.record(session_key).revision += 1
 
 
 @caught_by("extend.all-or-none")

@@ -1,5 +1,6 @@
 """The parts of the suite, an area of the contract each, and the class that combines them."""
 
+from sessionkit.testing.suite.arguments import ArgumentPromises
 from sessionkit.testing.suite.base import Grade
 from sessionkit.testing.suite.counts import CountPromises
 from sessionkit.testing.suite.filters import FilterPromises
@@ -14,6 +15,7 @@ from sessionkit.testing.suite.processes import ProcessPromises
 from sessionkit.testing.suite.promises import Promise, promise, promise_of, promises_of
 from sessionkit.testing.suite.removal import RemovalPromises
 from sessionkit.testing.suite.restoring import RestorePromises
+from sessionkit.testing.suite.revisions import RevisionPromises
 from sessionkit.testing.suite.search import SearchPromises
 from sessionkit.testing.suite.states import StatePromises
 from sessionkit.testing.suite.tail import TailPromises
@@ -37,8 +39,10 @@ class SessionBackendSuite(
     FilterPromises,
     RemovalPromises,
     WritePromises,
+    RevisionPromises,
     TurnPromises,
     RestorePromises,
+    ArgumentPromises,
     HonestyPromises,
     MachinePromises,
     ThreadPromises,

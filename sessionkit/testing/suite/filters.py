@@ -1,13 +1,14 @@
 """Search: which sessions the filters leave, in which order, and which part of them."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from sessionkit import SessionContext, SessionQuery
 from sessionkit.testing.suite.base import Backend, fill, metadata_of, old_session
 from sessionkit.testing.suite.promises import promise
 from sessionkit.testing.suite.search import SearchBase
+from sessionkit.testing.suite.values import ELSEWHERE
 
 _SEARCH = ("search",)
 _CONTEXT = ("search", "set_session_context")
@@ -122,10 +123,11 @@ class FilterPromises(SearchBase):
 
     @promise("search.attributes", needs=_CONTEXT)
     def test_filter_by_attributes(self, backend: Backend) -> None:
-        """`attributes` finds the sessions where each of them is there and equal; True is not 1, and a list not its
-        text.
+        """`attributes` finds the sessions where each of them is there and equal; True is not 1, a list not its text,
+        and None is nothing that is there.
 
-        If this fails: compare JSON values, not their texts; all of them must hold.
+        If this fails: compare JSON values, not their texts; all of them must hold, and `dict.get` of what is absent is
+        no null.
         """
         values: list[Any] = [1, True, "1", [1], {"b": {"c": [1, None]}, "a": 2}, 1.5, 10**40, "", False, 0, "a%"]
         for i, value in enumerate(values):
@@ -137,13 +139,16 @@ class FilterPromises(SearchBase):
         assert self.found(backend, attributes={"x": 1, "all": "same"}) == ["s0"]
         assert self.found(backend, attributes={"x": 1, "all": "different"}) == []
         assert self.found(backend, attributes={"x": 1, "y": 1}) == []
+        for nothing in ({"x": None}, {"unknown": None}, {"all": "same", "unknown": None}):
+            assert self.found(backend, attributes=nothing) == [], repr(nothing)
         assert len(self.found(backend, attributes={"all": "same"})) == len(values) + 1
 
     @promise("search.active-since-until", needs=("search", "times"))
     def test_filter_by_activity(self, backend: Backend) -> None:
-        """`active_since` is inclusive, `active_until` exclusive, to the microsecond.
+        """`active_since` is inclusive, `active_until` exclusive, to the microsecond, in whatever timezone they are
+        given.
 
-        If this fails: compare times as they are stored, `>=` and `<`.
+        If this fails: compare moments, and not texts, by `>=` and `<`.
         """
         moments: dict[str, datetime] = {}
         for key in "abc":
@@ -153,12 +158,14 @@ class FilterPromises(SearchBase):
             assert active is not None
             moments[key] = active
         step = timedelta(microseconds=1)
-        assert self.found(backend, active_since=moments["b"]) == ["c", "b"]
-        assert self.found(backend, active_since=moments["b"] + step) == ["c"]
-        assert self.found(backend, active_until=moments["b"]) == ["a"]
-        assert self.found(backend, active_until=moments["b"] + step) == ["b", "a"]
-        assert self.found(backend, active_since=moments["a"], active_until=moments["c"]) == ["b", "a"]
-        assert self.found(backend, active_since=datetime.now(UTC) + timedelta(days=1)) == []
+        for zone in (UTC, ELSEWHERE, timezone(timedelta(hours=9))):
+            a, b, c = (moments[key].astimezone(zone) for key in "abc")
+            assert self.found(backend, active_since=b) == ["c", "b"]
+            assert self.found(backend, active_since=b + step) == ["c"]
+            assert self.found(backend, active_until=b) == ["a"]
+            assert self.found(backend, active_until=b + step) == ["b", "a"]
+            assert self.found(backend, active_since=a, active_until=c) == ["b", "a"]
+            assert self.found(backend, active_since=datetime.now(zone) + timedelta(days=1)) == []
 
     @promise("search.filters-narrow", needs=(*_CONTEXT, "set_session_agent_alias"))
     def test_all_filters_must_hold(self, backend: Backend) -> None:
@@ -205,7 +212,7 @@ class FilterPromises(SearchBase):
     def test_offset_and_limit(self, backend: Backend) -> None:
         """`offset` leaves out the first, then `limit` the rest, of what was found in order; a limit of 0 finds nothing.
 
-        If this fails: page what matched and is sorted, not what was read.
+        If this fails: page what matched and is sorted, not what was read; neither number has an upper limit.
         """
         for i in range(20):
             fill(backend, f"s{i}", "alpha" if i % 2 else "beta")
@@ -217,6 +224,10 @@ class FilterPromises(SearchBase):
                 page = everything[offset:] if limit is None else everything[offset : offset + limit]
                 assert self.found(backend, "alpha", offset=offset, limit=limit) == page
         assert self.found(backend, offset=18) == self.found(backend)[18:]
+        for huge in (2**31, 2**63, 10**30):
+            assert self.found(backend, "alpha", offset=8, limit=huge) == everything[8:]
+            assert self.found(backend, limit=huge) == self.found(backend)
+            assert self.found(backend, "alpha", offset=huge) == self.found(backend, offset=huge, limit=huge) == []
 
     @promise("search.gives-metadata", needs=_SEARCH)
     def test_search_gives_metadata(self, backend: Backend) -> None:

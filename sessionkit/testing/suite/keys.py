@@ -13,11 +13,13 @@ from sessionkit import (
     InvalidSessionKeyError,
     SessionContext,
     SessionMetadata,
+    SessionQuery,
+    SessionState,
     UnsupportedFeatureWarning,
 )
-from sessionkit.testing.suite.base import Backend, SuiteBase, fill, refuses, say, texts
+from sessionkit.testing.suite.base import Backend, SuiteBase, fill, metadata_of, refuses, say, texts
 from sessionkit.testing.suite.promises import promise
-from sessionkit.testing.suite.values import HOSTILE_KEYS, REFUSED_KEYS
+from sessionkit.testing.suite.values import ALIKE_KEYS, HOSTILE_KEYS, REFUSED_KEYS
 
 BY_KEY: dict[str, Callable[[Backend, Any], Any]] = {
     "load": lambda backend, key: backend.load(key),
@@ -90,6 +92,46 @@ class KeyPromises(SuiteBase):
                 assert texts(backend.load(key)) == ([] if key == victim else [key]), f"{victim!r} changed {key!r}"
             for key in alike:
                 backend.clear_messages(key)
+
+    @promise("keys.named-apart")
+    def test_every_key_is_named_apart(self, backend: Backend) -> None:
+        """Keys are all different sessions for whatever is set of them: names, aliases, contexts and states.
+
+        If this fails: what stands in a table of its own needs the whole key there too, compared as it is.
+        """
+        said: list[tuple[str, Callable[[str, str], Any], Callable[[str], Any]]] = [
+            ("set_session_name", backend.set_session_name, backend.get_session_name),
+            ("set_session_agent_alias", backend.set_session_agent_alias, backend.get_session_agent_alias),
+            ("set_session_state", backend.set_session_state, backend.get_session_state),
+            (
+                "set_session_context",
+                lambda key, text: backend.set_session_context(key, SessionContext(text)),
+                lambda key: metadata_of(backend, key).channel_id,
+            ),
+        ]
+        offered = [each for each in said if self.offers(backend, each[0])]
+        if not offered:
+            self.not_offered("anything that can be set")
+        for name, set_to, get in offered:
+            for i, key in enumerate(ALIKE_KEYS):
+                set_to(key, f"text {i}")
+            for i, key in enumerate(ALIKE_KEYS):
+                found = get(key)
+                text = found.state if isinstance(found, SessionState) else found
+                assert text == f"text {i}", f"{name} of another key reached {key[-40:]!r}"
+
+    @promise("keys.found-apart", needs=("search",))
+    def test_every_key_is_found_apart(self, backend: Backend) -> None:
+        """Keys are all different sessions for a search, which gives each of them exactly.
+
+        If this fails: an index must name sessions by their whole key, or by a number that stands for it.
+        """
+        for i, key in enumerate(ALIKE_KEYS):
+            fill(backend, key, f"word{i} common")
+        self.settle()
+        for i, key in enumerate(ALIKE_KEYS):
+            assert [metadata.key for metadata in backend.search(SessionQuery(f"word{i}"))] == [key]
+        assert sorted(metadata.key for metadata in backend.search(SessionQuery("common"))) == sorted(ALIKE_KEYS)
 
     @promise("keys.any-text")
     def test_any_text_is_a_key(self, backend: Backend) -> None:

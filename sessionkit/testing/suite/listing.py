@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 from unittest import mock
 
-from sessionkit import SessionContext, SessionMetadata, TimestampedMessage
+from sessionkit import SessionContext, SessionMetadata, SessionQuery, TimestampedMessage
 from sessionkit.testing.suite.base import Backend, SuiteBase, fill, metadata_of, old_session, say
 from sessionkit.testing.suite.promises import promise
 
@@ -70,6 +71,32 @@ class ListingPromises(SuiteBase):
             old_session(backend, key, hours=0, created_at=then, last_activity=then)
         assert self.settled(backend.list_sessions) == sorted(keys)
         assert [metadata.key for metadata in backend.list_sessions_with_metadata()] == sorted(keys)
+
+    @promise("list.shares-nothing")
+    def test_changing_what_a_list_gave(self, backend: Backend) -> None:
+        """Changing a list of sessions that was given changes nothing: the next call gives the same again.
+
+        If this fails: a list that is kept for the next caller must be copied for this one.
+        """
+        lists: dict[str, Callable[[], list[Any]]] = {
+            "list_sessions": backend.list_sessions,
+            "list_sessions_with_metadata": backend.list_sessions_with_metadata,
+            "search": lambda: backend.search(SessionQuery("one")),
+            "list_running_sessions": backend.list_running_sessions,
+            "list_stuck_sessions": lambda: backend.list_stuck_sessions(0),
+        }
+        for key in "ab":
+            fill(backend, key, "one")
+            if self.offers(backend, "set_session_state"):
+                backend.set_session_state(key, "running", "t")
+        self.tick()
+        for name, read in lists.items():
+            if self.offers(backend, name):
+                found = self.settled(read)
+                before = list(found)
+                found.reverse()
+                found.pop()
+                assert read() == before, f"the list that {name} gave is its own"
 
     @promise("metadata.listed-is-got", needs=("list_sessions_with_metadata", "get_session_metadata"))
     def test_listed_metadata_is_what_is_got(self, backend: Backend) -> None:
@@ -248,19 +275,38 @@ class ListingPromises(SuiteBase):
 
     @promise("times.never-backwards", needs=("times", "load_with_timestamps"))
     def test_times_never_run_backwards(self, backend: Backend) -> None:
-        """The times of a session never run backwards, even where the clock does.
+        """The times of a session never run backwards, even where the clock does, whatever is changed then.
 
-        If this fails: store the later of now and the session's last activity.
+        If this fails: store the later of now and the session's last activity, in every method that changes messages or
+        state.
         """
+        changes: list[tuple[str, Callable[[], object]]] = [
+            ("append", lambda: fill(backend, "a", "two", "three")),
+            ("update_last", lambda: backend.update_last("a", say("four"))),
+            ("remove_last", lambda: backend.remove_last("a")),
+            ("SupportsWrite", lambda: backend.write("a", append=[say("five"), say("six")])),
+            ("SupportsWrite", lambda: backend.write("a", drop_last=1)),
+            ("SupportsTurns", lambda: backend.begin_turn("a", "t")),
+            ("SupportsTurns", lambda: backend.begin_turn("a", "t")),
+            ("set_session_state", lambda: backend.set_session_state("a", "running", "u")),
+            ("set_session_state", lambda: backend.set_session_state("a", "running", "u")),
+            ("set_session_state", lambda: backend.set_session_state("a", "idle")),
+            ("clear_messages", lambda: backend.clear_messages("a")),
+            ("append", lambda: fill(backend, "a", "seven")),
+        ]
         fill(backend, "a", "one")
+        latest = self._times_ascend(backend, "a")
         with (
             mock.patch("time.time_ns", _behind("time_ns", 3_600_000_000_000)),
             mock.patch("time.time", _behind("time", 3600)),
         ):
-            fill(backend, "a", "two")
-            backend.update_last("a", say("three"))
-        fill(backend, "a", "four")
-        self._times_ascend(backend, "a")
+            for name, change in changes:
+                if self.offers(backend, name):
+                    change()
+                    before, latest = latest, self._times_ascend(backend, "a")
+                    assert before <= latest, f"{name} made the session older"
+        fill(backend, "a", "eight")
+        assert latest <= self._times_ascend(backend, "a")
 
     @promise("times.never-before-restored", needs=("times", "load_with_timestamps", "SupportsRestore"))
     def test_times_never_run_behind_restored_ones(self, backend: Backend) -> None:
@@ -277,12 +323,17 @@ class ListingPromises(SuiteBase):
         self._times_ascend(backend, "a")
         assert backend.load_with_timestamps("a")[0].created_at == ahead
 
-    def _times_ascend(self, backend: Backend, key: str) -> None:
+    def _times_ascend(self, backend: Backend, key: str) -> datetime:
+        """They do, from the session's creation to its last activity, which is given."""
         metadata = metadata_of(backend, key)
         stored = [message.created_at for message in backend.load_with_timestamps(key)]
         times = [moment for moment in (metadata.created_at, *stored, metadata.last_activity) if moment is not None]
         assert len(times) == len(stored) + 2
         assert times == sorted(times)
+        turn = (times[0], metadata.turn_started_at, metadata.heartbeat_at, times[-1])
+        turns = [moment for moment in turn if moment is not None]
+        assert turns == sorted(turns)
+        return times[-1]
 
     def _is_activity(self, backend: Backend, change: Callable[[], object]) -> None:
         """Whether the change moves the session's last activity, and puts it first."""

@@ -16,6 +16,7 @@ from sessionkit.testing.suite.values import (
     JSON_MESSAGES,
     PROVIDER_MESSAGES,
     REFUSED_MESSAGES,
+    TOO_LARGE,
     assert_same,
     nested,
 )
@@ -205,7 +206,7 @@ class MessagePromises(SuiteBase):
         If this fails: `encode_message` refuses it; call it before anything is written.
         """
         with refuses(InvalidMessageError):
-            backend.append("a", say("x" * (64 * 1024 * 1024)))
+            backend.append("a", say("x" * TOO_LARGE))
         assert backend.list_sessions() == []
 
     @promise("append.refuses-not-json")
@@ -236,21 +237,23 @@ class MessagePromises(SuiteBase):
 
     @promise("load.shares-nothing")
     def test_changing_what_load_gave(self, backend: Backend) -> None:
-        """Changing the list that `load` gave, or the messages in it, changes nothing stored.
+        """Changing the list that `load` gave, or the messages in it, changes nothing stored; nor with timestamps, nor
+        with the newest only.
 
-        If this fails: give new objects at each call.
+        If this fails: give new objects at each call, those that a cache keeps decoded above all.
         """
         message = _with_containers()
         wanted = copy.deepcopy(message)
         backend.append("a", message)
-        loaded = backend.load("a")
-        _change_containers(loaded[0])
-        loaded.append(say("not stored"))
-        stored = backend.load_with_timestamps("a")
-        assert [item.message for item in stored] == [wanted]
-        _change_containers(stored[0].message)
-        stored.clear()
-        assert backend.load("a") == [wanted]
+        for last in (None, None, 1, 1, 5, 5):
+            loaded = backend.load("a")
+            assert loaded == [wanted]
+            _change_containers(loaded[0])
+            loaded.append(say("not stored"))
+            stored = backend.load_with_timestamps("a", last=last)
+            assert [item.message for item in stored] == [wanted]
+            _change_containers(stored[0].message)
+            stored.clear()
 
 
 def _with_containers() -> ChatMessage:

@@ -1,10 +1,11 @@
 """Names, agent aliases and contexts."""
 
+from collections.abc import Callable
 from typing import Any
 
 import attrs
 
-from sessionkit import InvalidMessageError, SessionContext
+from sessionkit import InvalidMessageError, SessionContext, SessionMetadata, SessionQuery
 from sessionkit.testing.suite.base import Backend, SuiteBase, fill, metadata_of, refuses
 from sessionkit.testing.suite.promises import promise
 from sessionkit.testing.suite.values import HOSTILE_TEXTS, exact, nested
@@ -334,11 +335,22 @@ class NamingPromises(SuiteBase):
         backend.set_session_context("a", SessionContext(attributes=attributes))
         attributes["x"]["y"].append(2)
         attributes["z"] = 1
-        given: Any = metadata_of(backend, "a").attributes
-        given["x"]["y"].append(3)
-        listed: Any = backend.list_sessions_with_metadata()[0].attributes
-        listed["x"]["y"].append(4)
-        assert _attributes(backend) == {"x": {"y": [1]}}
+        if self.offers(backend, "set_session_state"):
+            backend.set_session_state("a", "running", "t")
+        self.tick()
+        ways: dict[str, Callable[[], SessionMetadata]] = {
+            "get_session_metadata": lambda: metadata_of(backend, "a"),
+            "list_sessions_with_metadata": lambda: backend.list_sessions_with_metadata()[0],
+            "search": lambda: backend.search(SessionQuery())[0],
+            "list_running_sessions": lambda: backend.list_running_sessions()[0],
+            "list_stuck_sessions": lambda: backend.list_stuck_sessions(0)[0],
+        }
+        self.settle()
+        for name, read in ways.items():
+            for _ in range(2 if self.offers(backend, name) else 0):
+                given: Any = read().attributes
+                assert given == {"x": {"y": [1]}}, f"{name} gave what an earlier caller changed"
+                given["x"]["y"].append(3)
 
 
 def _context(backend: Backend) -> tuple[str | None, ...]:

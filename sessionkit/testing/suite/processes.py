@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 from itertools import islice
 from typing import Any
 
@@ -72,22 +73,17 @@ class ProcessPromises(RacingBase):
             self.not_offered("what sets anything")
         url = self.url_of(backend)
         fill(backend, "a", "one")
-        known = look(backend, "a", fields)
-        for process in ("ours", "theirs"):
-            changes = [Step(setter, f"{process} by {setter}") for setter in setters]
-            if process == "ours":
-                for step in changes:
-                    take(backend, "a", step)
-            for step in changes:
-                known = after(known, step)
-            job: dict[str, Any] = (
-                {"do": "look", "fields": fields} if process == "ours" else {"do": "take", "steps": changes}
-            )
-            lines = _finish(_start(url, key="a", **job))
-            assert look(backend, "a", fields) == known
-            self._is_listed(backend, known)
-            if process == "ours":
-                assert json.loads(lines[0][0]) == known
+        ours, theirs = ([Step(setter, f"{whose} by {setter}") for setter in setters] for whose in ("ours", "theirs"))
+        known = reduce(after, ours, look(backend, "a", fields))
+        for step in ours:
+            take(backend, "a", step)
+        [[line]] = _finish(_start(url, do="look", key="a", fields=fields))
+        assert json.loads(line) == look(backend, "a", fields) == known
+        self._is_listed(backend, known)
+        _finish(_start(url, do="take", key="a", steps=theirs))
+        known = reduce(after, theirs, known)
+        assert look(backend, "a", fields) == known
+        self._is_listed(backend, known)
 
     def _is_listed(self, backend: Backend, known: Session) -> None:
         """Every list and search finds the session as its metadata say."""
@@ -194,8 +190,7 @@ class ProcessPromises(RacingBase):
             acknowledged = _kill(worker, life, at_work=seed % 3 < 2)
             total += acknowledged
             *done, last = islice(steps(seed, operations), acknowledged + 1)
-            for step in done:
-                before = after(before, step)
+            before = reduce(after, done, before)
             with open_backend(url) as again:
                 found = look(again, key, fields)
                 assert found in (before, after(before, last)), f"after kill {seed}, in {last}"

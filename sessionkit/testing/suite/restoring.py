@@ -3,10 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import attrs
+
 from sessionkit import ConflictError, InvalidMessageError, SessionMetadata, SessionState, TimestampedMessage
 from sessionkit.testing.suite.base import Backend, SuiteBase, fill, metadata_of, old_session, refuses, say, texts
 from sessionkit.testing.suite.promises import promise
-from sessionkit.testing.suite.values import EVERY_FIELD, REFUSED_MESSAGES, exact
+from sessionkit.testing.suite.values import ELSEWHERE, EVERY_FIELD, REFUSED_MESSAGES, TOO_LARGE, exact
 
 _RESTORE = ("SupportsRestore",)
 
@@ -92,6 +94,34 @@ class RestorePromises(SuiteBase):
             backend.restore("a", [], SessionMetadata("a", attributes={"x": float("nan")}))
         assert self.settled(backend.list_sessions) == []
 
+    @promise("restore.too-large-refused", needs=_RESTORE)
+    def test_restore_refuses_too_large_messages(self, backend: Backend) -> None:
+        """`restore` refuses as large messages as `append` does: `InvalidMessageError`, and nothing is stored.
+
+        If this fails: check all of them, with the same limit, before the first is written.
+        """
+        messages = [TimestampedMessage(say("0")), TimestampedMessage(say("x" * TOO_LARGE))]
+        with refuses(InvalidMessageError):
+            backend.restore("a", messages, SessionMetadata("a"))
+        assert self.settled(backend.list_sessions) == []
+
+    @promise("restore.any-timezone", needs=_RESTORE, native=("get_session_metadata", "load_with_timestamps"))
+    def test_restore_from_another_timezone(self, backend: Backend) -> None:
+        """Times of any timezone are restored as the moments that they are, and come back in UTC.
+
+        If this fails: convert them; the clock on the wall says something else in each timezone.
+        """
+        metadata = _past("a", "running")
+        changes = {field: getattr(metadata, field).astimezone(ELSEWHERE) for field in _TIMES}
+        stored = [TimestampedMessage(say("0"), _PAST.astimezone(ELSEWHERE))]
+        backend.restore("a", stored, attrs.evolve(metadata, **changes))
+        found = metadata_of(backend, "a")
+        times: list[Any] = [getattr(found, field) for field in _TIMES]
+        assert times == [getattr(metadata, field) for field in _TIMES]
+        times.append(backend.load_with_timestamps("a")[0].created_at)
+        assert times[-1] == _PAST
+        assert {moment.utcoffset() for moment in times} == {timedelta(0)}
+
     @promise("restore.naive-time-refused", needs=_RESTORE)
     def test_restore_refuses_a_naive_time(self, backend: Backend) -> None:
         """A naive datetime is an error, and nothing is stored.
@@ -127,10 +157,8 @@ class RestorePromises(SuiteBase):
 
 
 _PAST = datetime(2024, 2, 29, 12, 0, 0, 123_456, tzinfo=UTC)
-_FIELDS = (
-    *("key", "created_at", "last_activity", "name", "agent_alias", "channel_id", "room_id", "sender_id"),
-    *("state", "turn_id", "turn_started_at", "heartbeat_at"),
-)
+_TIMES = ("created_at", "last_activity", "turn_started_at", "heartbeat_at")
+_FIELDS = (*_TIMES, "key", "name", "agent_alias", "channel_id", "room_id", "sender_id", "state", "turn_id")
 
 
 def _past(key: str, state: str) -> SessionMetadata:

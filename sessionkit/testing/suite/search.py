@@ -152,6 +152,19 @@ class SearchPromises(SearchBase):
         for keyword in (None, "", " ", "!?", "***", '"', "\U0001f600", "%"):
             assert sorted(self.found(backend, keyword)) == ["a", "b", "c"], keyword
 
+    @promise("search.finds-all", needs=_SEARCH)
+    def test_all_that_match_are_found(self, backend: Backend) -> None:
+        """Search finds every session that matches, where no limit is given.
+
+        If this fails: a page of an index is not all of it.
+        """
+        keys = [f"s{i}" for i in range(150)]
+        for key in keys:
+            fill(backend, key, "alpha")
+        for keyword in ("alpha", None):
+            assert sorted(self.found(backend, keyword)) == sorted(keys)
+        assert sorted(self.found(backend, "alpha", key_prefix="s1")) == sorted(k for k in keys if k.startswith("s1"))
+
     @promise("search.text-of-messages", needs=_SEARCH)
     def test_what_is_searched(self, backend: Backend) -> None:
         """The searchable text is the content, the text of its blocks (inside `tool_result` too), names and arguments of
@@ -255,6 +268,19 @@ class SearchPromises(SearchBase):
         fill(backend, "a", "beta")
         fill(backend, "c", "gamma")
         assert self.found(backend, "alpha") == ["b"]
+
+    @promise("search.after-cleanup", needs=("search", "SupportsRestore", "times"), native=("delete_session",))
+    def test_not_found_when_cleaned_up(self, backend: Backend) -> None:
+        """A session that was cleaned up is no longer found, not even where its key is used again.
+
+        If this fails: `cleanup_stale` removes a session's entries as `delete_session` does.
+        """
+        old_session(backend, "a", hours=5)
+        old_session(backend, "b", hours=0)
+        assert backend.cleanup_stale(1) == 1
+        fill(backend, "a", "beta")
+        assert self.found(backend, "restored") == ["b"]
+        assert self.found(backend, "beta") == ["a"]
 
     @promise("search.after-write", needs=("search", "SupportsWrite"))
     def test_found_as_written(self, backend: Backend) -> None:

@@ -1,4 +1,4 @@
-"""Several changes as one: `write`, its fences, revisions, and `extend`."""
+"""Several changes as one: `write`, its fences, and `extend`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,13 +6,12 @@ from typing import Any
 from sessionkit import (
     ConflictError,
     InvalidMessageError,
-    SessionContext,
     UnsupportedOperationError,
     extend,
 )
-from sessionkit.testing.suite.base import Backend, SuiteBase, fill, metadata_of, refuses, say, texts
+from sessionkit.testing.suite.base import Backend, SuiteBase, fill, metadata_of, refuses, say, texts, told_of
 from sessionkit.testing.suite.promises import promise
-from sessionkit.testing.suite.values import EVERY_FIELD, REFUSED_MESSAGES, assert_same, exact
+from sessionkit.testing.suite.values import EVERY_FIELD, REFUSED_MESSAGES, TOO_LARGE, assert_same, exact
 
 _WRITE = ("SupportsWrite",)
 
@@ -155,6 +154,56 @@ class WritePromises(SuiteBase):
             backend.write("new", append=[say("1")], if_turn="t")
         assert self.settled(backend.list_sessions) == ["a"]
 
+    @promise("write.both-fences", needs=(*_WRITE, "set_session_state"))
+    def test_write_checks_both_fences(self, backend: Backend) -> None:
+        """Where both `if_revision` and `if_turn` are given, both must hold, or it is `ConflictError` and nothing is
+        changed; an empty turn id is a condition too.
+
+        If this fails: no `elif` between the two, and compare each with None.
+        """
+        backend.set_session_state("a", "running", "t")
+        revision = backend.write("a", append=[say("0")])
+        before = told_of(backend, "a")
+        stale = revision + 1_000_000
+        for fences in ((revision, "other"), (stale, "t"), (stale, "other"), (None, ""), (revision, "")):
+            with refuses(ConflictError, f"write() with the fences {fences}"):
+                backend.write("a", append=[say("1")], if_revision=fences[0], if_turn=fences[1])
+        assert told_of(backend, "a") == before
+        backend.write("a", append=[say("2")], if_revision=revision, if_turn="t")
+        assert texts(backend.load("a")) == ["0", "2"]
+
+    @promise("write.fences-nothing", needs=(*_WRITE, "set_session_state"))
+    def test_write_nothing_checks_the_fences(self, backend: Backend) -> None:
+        """The conditions of `write` are checked where there is nothing to write, too: it is how to ask for them.
+
+        If this fails: compare before anything else is looked at.
+        """
+        backend.set_session_state("a", "running", "t")
+        revision = backend.write("a", append=[say("0")])
+        assert backend.write("a", if_revision=revision, if_turn="t") == revision
+        with refuses(ConflictError):
+            backend.write("a", if_revision=revision + 1_000_000)
+        with refuses(ConflictError):
+            backend.write("a", if_turn="other")
+        for key, fence in (("a", 0), ("new", 1)):
+            with refuses(ConflictError):
+                backend.write(key, append=[], if_revision=fence)
+        with refuses(ConflictError):
+            backend.write("new", attributes={}, if_turn="t")
+        assert self.settled(backend.list_sessions) == ["a"]
+
+    @promise("write.too-large-refused", needs=_WRITE)
+    def test_write_refuses_too_large_messages(self, backend: Backend) -> None:
+        """`write` refuses as large messages as `append` does: `InvalidMessageError`, and nothing is changed.
+
+        If this fails: check all of them, with the same limit, before anything is dropped or written.
+        """
+        revision = backend.write("a", append=[say("0")])
+        with refuses(InvalidMessageError):
+            backend.write("a", drop_last=1, append=[say("1"), say("x" * TOO_LARGE)])
+        assert texts(backend.load("a")) == ["0"]
+        assert backend.write("a") == revision
+
     @promise("write.shares-nothing", needs=_WRITE)
     def test_write_shares_nothing(self, backend: Backend) -> None:
         """Changing what was given to `write` changes nothing stored.
@@ -171,70 +220,6 @@ class WritePromises(SuiteBase):
         assert backend.load("a") == [say("0", extra={"x": [1]})]
         if self.is_native(backend, "get_session_metadata"):
             assert metadata_of(backend, "a").attributes == {"y": [1]}
-
-    @promise(
-        "revision.counts-changes",
-        needs=("SupportsWrite", "set_session_state", "set_session_context"),
-        native=("get_session_metadata",),
-    )
-    def test_revision_counts_changes(self, backend: Backend) -> None:
-        """The revision rises with every change of a session's messages, attributes and state.
-
-        If this fails: every method that changes them raises it.
-        """
-        changes: list[Callable[[], Any]] = [
-            lambda: backend.append("a", say()),
-            lambda: backend.update_last("a", say("new")),
-            lambda: backend.remove_last("a"),
-            lambda: fill(backend, "a", "1", "2"),
-            lambda: backend.clear_messages("a"),
-            lambda: backend.set_session_state("a", "running", "t"),
-            lambda: backend.set_session_state("a", "running", "u"),
-            lambda: backend.set_session_state("a", "idle"),
-            lambda: backend.set_session_context("a", SessionContext(attributes={"x": 1})),
-            lambda: backend.set_session_context("a", SessionContext(attributes={"x": None})),
-            lambda: backend.write("a", append=[say()], attributes={"y": 1}),
-            lambda: backend.write("a", attributes={"y": 2}),
-        ]
-        fill(backend, "a", "0")
-        revision = _revision(backend)
-        for i, change in enumerate(changes):
-            change()
-            before, revision = revision, _revision(backend)
-            assert revision > before, f"change {i} did not raise the revision"
-
-    @promise("revision.not-heartbeats", needs=("SupportsWrite", "set_session_state"), native=("get_session_metadata",))
-    def test_heartbeats_raise_no_revision(self, backend: Backend) -> None:
-        """Heartbeats and reading leave the revision as it is.
-
-        If this fails: a heartbeat in the middle of a turn must not make its next `write` a conflict.
-        """
-        fill(backend, "a", "0")
-        backend.set_session_state("a", "running", "t")
-        revision = _revision(backend)
-        backend.set_session_state("a", "running", "t")
-        backend.load("a")
-        backend.compact("a")
-        assert _revision(backend) == revision
-
-    @promise("revision.never-repeats", needs=("SupportsWrite",), native=("delete_session",))
-    def test_revisions_never_repeat(self, backend: Backend) -> None:
-        """A revision never repeats, not even after deletion and creation anew.
-
-        If this fails: begin above the highest revision of any session deleted, and keep that number.
-        """
-        seen: set[int] = set()
-        for round_ in range(4):
-            for _ in range(round_ + 1):
-                revision = backend.write("a", append=[say()])
-                assert revision not in seen
-                seen.add(revision)
-            backend.write("b", append=[say()])
-            backend.delete_session("a")
-            if round_ % 2:
-                backend.delete_session("b")
-        with refuses(ConflictError):
-            backend.write("a", append=[say()], if_revision=max(seen))
 
     @promise("extend.all-or-none")
     def test_extend(self, backend: Backend) -> None:
@@ -256,9 +241,3 @@ class WritePromises(SuiteBase):
             with refuses(InvalidMessageError):
                 extend(backend, "a", bad, atomic=atomic)
         assert texts(backend.load("a")) == ["0", "1"]
-
-
-def _revision(backend: Backend) -> int:
-    revision = metadata_of(backend, "a").revision
-    assert revision is not None
-    return revision
