@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Literal, cast, get_args
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 from sessionkit.errors import BackendClosedError, BackendUnavailableError
 from sessionkit.forks import survive_forks
@@ -78,7 +78,7 @@ class Store:
         with self.reading if mode == "ro" else self.writing:
             pass  # opened, and brought to this version's layout
         if mode == "rw":
-            _writers.add(self)
+            _writers[id(self)] = self
 
     def close(self) -> None:
         """Close both connections, waiting for the calls that use them, or interrupting those after a second."""
@@ -112,7 +112,7 @@ class Store:
             connected.reset()
 
 
-_writers: "WeakSet[Store]" = WeakSet()
+_writers: "WeakValueDictionary[int, Store]" = WeakValueDictionary()  # not a set: others can't add while it is copied
 
 
 class _Connected(Exclusive):
@@ -249,7 +249,8 @@ class _ReadingOnly(_Connected):
         if not path.exists():
             msg = f"{path} does not exist, and a store that is opened to read (mode=ro) is not created"
             raise BackendUnavailableError(msg)
-        here = any(store.path == path and not store.closed for store in _writers)
+        writers = [reference() for reference in _writers.valuerefs()]
+        here = any(store is not None and store.path == path and not store.closed for store in writers)
         started = time.monotonic()
         while (waited := time.monotonic() - started) < _OPENING:
             before = state_of(path)

@@ -290,6 +290,29 @@ def test_a_reader_beside_a_writer_of_its_own_process_harms_no_lock(path: Path, m
             assert contents(reader) == contents(writer) == ["1", "2", "3", "4"]
 
 
+def test_opening_to_read_while_others_are_opened(path: Path) -> None:
+    """A reader looks whether its own process writes to the file; openings meanwhile don't disturb it."""
+    opened: list[SQLiteBackend] = []
+
+    class OpensAnother:
+        """In the place of a path."""
+
+        def __eq__(self, _other: object) -> bool:
+            opened.append(SQLiteBackend(path.with_name(f"{len(opened)}.db")))
+            return False
+
+        __hash__ = None  # type: ignore[assignment]
+
+    SQLiteBackend(path).close()
+    with SQLiteBackend(path.with_name("other.db")) as other:
+        place, other._store.path = other._store.path, OpensAnother()  # type: ignore[assignment]
+        SQLiteBackend(path, mode="ro").close()
+        other._store.path = place
+    assert opened
+    for backend in opened:
+        backend.close()
+
+
 def test_a_file_system_without_links(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The store is made all the same, for its owner only, and nothing is left beside it."""
 
