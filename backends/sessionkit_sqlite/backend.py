@@ -260,7 +260,7 @@ class SQLiteBackend(RecordBackend):
         self._store.close()
 
     def __repr__(self) -> str:
-        return f"SQLiteBackend({str(self._store.path)!r})"
+        return f"SQLiteBackend({self._store.name!r})"
 
     def _encoded(self, message: ChatMessage) -> bytes:
         return encode_message(message, max_bytes=self._max_message_bytes)
@@ -283,7 +283,7 @@ class SQLiteBackend(RecordBackend):
             try:
                 yield decode_message(raw), created_at
             except InvalidMessageError as error:
-                where = f"row {number} of messages in {self._store.path}"
+                where = f"row {number} of messages in {self._store.name}"
                 warn_caller(f"a message of {session_key!r} was skipped, {where}: {error}", CorruptRecordWarning)
 
     def _listed(self, condition: str, *values: int) -> list[SessionMetadata]:

@@ -1,5 +1,6 @@
 """SQLite's and the system's errors as ours."""
 
+import os
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -18,6 +19,26 @@ _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT
 
 # A commit that fails with one of these may have reached the disk all the same.
 _OUTCOME_UNKNOWN = {sqlite3.SQLITE_IOERR}
+
+
+def check_path(path: Path) -> None:
+    """Accept what can be the name of a file.
+
+    Raises:
+        BackendUnavailableError: it holds NUL or a lone surrogate.
+    """
+    try:
+        fits = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        fits = False
+    if not fits:
+        msg = f"{str(path)!a} can't be the name of a file: it holds NUL, or a lone surrogate, which is no character"
+        raise BackendUnavailableError(msg)
+
+
+def shown(path: Path) -> str:
+    """The path as text that can be printed, though a file may have any bytes for a name."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 @contextmanager
@@ -44,18 +65,18 @@ def raise_mapped(error: BaseException, path: Path) -> None:
         BackendUnavailableError: anything else that SQLite or the system said.
     """
     if isinstance(error, OSError):
-        raise unavailable(error, str(path)) from error
+        raise unavailable(error, shown(path)) from error
     if isinstance(error, SessionKitError) or not isinstance(error, sqlite3.Error):
         return
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _DAMAGED:
-        msg = f"{path} is damaged: {error}"
-        raise CorruptSessionError(msg, where=str(path)) from error
+        msg = f"{shown(path)} is damaged: {error}"
+        raise CorruptSessionError(msg, where=shown(path)) from error
     if code == sqlite3.SQLITE_INTERRUPT:
-        msg = f"{path} was closed in the middle of this call"
+        msg = f"{shown(path)} was closed in the middle of this call"
         raise BackendClosedError(msg) from error
     if code in _RETRYABLE:
-        msg = f"{path} is in use: {error}; try again, or raise busy_timeout"
+        msg = f"{shown(path)} is in use: {error}; try again, or raise busy_timeout"
         raise BackendUnavailableError(msg, retryable=True) from error
-    msg = f"{path} can't be used: {error}"
+    msg = f"{shown(path)} can't be used: {error}"
     raise BackendUnavailableError(msg, outcome="unknown" if code in _OUTCOME_UNKNOWN else "not_applied") from error

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sessionkit.errors import BackendUnavailableError
+from sessionkit_sqlite.failures import shown
 from sessionkit_sqlite.schema import check_version, migrate
 from sessionkit_sqlite.terms import adopt_index
 
@@ -31,7 +32,7 @@ def check_first(path: Path) -> None:
     if not path.exists():
         return
     if not path.is_file():
-        msg = f"{path} is no regular file, so it can't be a database; nothing was changed"
+        msg = f"{shown(path)} is no regular file, so it can't be a database; nothing was changed"
         raise BackendUnavailableError(msg)
     if _log_of(path).exists():
         return  # while somebody has it open, the look under the lock must do
@@ -40,7 +41,7 @@ def check_first(path: Path) -> None:
             check_version(connection, path)
     except sqlite3.DatabaseError as error:
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB:
-            msg = f"{path} is no SQLite database; nothing was changed"
+            msg = f"{shown(path)} is no SQLite database; nothing was changed"
             raise BackendUnavailableError(msg) from error
         # Whoever opens it next says why.
 
@@ -126,7 +127,7 @@ def _log_of(path: Path) -> Path:
 def _checked(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
     try:
         if check_version(connection, path) == 0:
-            msg = f"{path} holds no sessions yet, and a store that is opened to read (mode=ro) is not created"
+            msg = f"{shown(path)} holds no sessions yet, and a store that is opened to read (mode=ro) is not created"
             raise BackendUnavailableError(msg)
     except BaseException:
         connection.close()

@@ -31,6 +31,7 @@ import sqlite3
 from pathlib import Path
 
 from sessionkit.errors import BackendUnavailableError
+from sessionkit_sqlite.failures import shown
 
 APPLICATION_ID = 0x534B4954  # "SKIT", so that another program's database is never taken for ours
 
@@ -138,12 +139,11 @@ def check_version(connection: sqlite3.Connection, path: Path) -> int:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application != APPLICATION_ID and (tables or version):
-        msg = f"{path} is another program's database; give sessionkit a file of its own"
+        msg = f"{shown(path)} is another program's database; give sessionkit a file of its own"
         raise BackendUnavailableError(msg)
     if version > VERSION:
-        msg = (
-            f"{path} has layout {version}, this sessionkit knows {VERSION}: use a newer sessionkit; nothing was changed"
-        )
+        known = f"this sessionkit knows {VERSION}: use a newer sessionkit; nothing was changed"
+        msg = f"{shown(path)} has layout {version}, {known}"
         raise BackendUnavailableError(msg)
     return int(version)
 

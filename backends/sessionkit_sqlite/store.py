@@ -21,7 +21,7 @@ from sessionkit.forks import survive_forks
 from sessionkit.locks import acquire, release
 from sessionkit.os_errors import unavailable
 from sessionkit_sqlite.exclusive import Exclusive, frame_at
-from sessionkit_sqlite.failures import raise_mapped
+from sessionkit_sqlite.failures import check_path, raise_mapped, shown
 from sessionkit_sqlite.opening import (
     State,
     check_first,
@@ -65,8 +65,9 @@ class Store:
                 raise ValueError(msg)
         # What SQLite keeps beside a file stands beside the file itself, not beside a link to it. And the path holds,
         # whatever becomes of the working directory.
+        check_path(path)
         self.path = Path(os.path.realpath(path))
-        self.name = str(self.path)
+        self.name = shown(self.path)
         self.mode: Mode = mode
         self.synchronous: Synchronous = synchronous
         self.busy_timeout = min(busy_timeout, threading.TIMEOUT_MAX)
@@ -132,7 +133,7 @@ class _Connected(Exclusive):
         try:
             since = None if self.holder.setdefault(None, user) is user else self._wait(user)
             if store.closed:
-                msg = f"{store.path} was closed"
+                msg = f"{store.name} was closed"
                 raise BackendClosedError(msg)
             self._prepare(since)
             if self.connection is None:
@@ -170,7 +171,7 @@ class _Connected(Exclusive):
         """Hold it after another thread; when the waiting began."""
         started = time.monotonic()
         if not self.take(user, self.store.busy_timeout):
-            msg = f"{self.store.path} was in use by another thread for {self.store.busy_timeout:g} seconds"
+            msg = f"{self.store.name} was in use by another thread for {self.store.busy_timeout:g} seconds"
             raise BackendUnavailableError(f"{msg}; try again, or raise busy_timeout", retryable=True)
         return started
 
@@ -247,7 +248,7 @@ class _ReadingOnly(_Connected):
     def _connect(self) -> sqlite3.Connection:
         path = self.store.path
         if not path.exists():
-            msg = f"{path} does not exist, and a store that is opened to read (mode=ro) is not created"
+            msg = f"{self.store.name} does not exist, and a store that is opened to read (mode=ro) is not created"
             raise BackendUnavailableError(msg)
         writers = [reference() for reference in _writers.valuerefs()]
         here = any(store is not None and store.path == path and not store.closed for store in writers)
@@ -262,7 +263,7 @@ class _ReadingOnly(_Connected):
                     raise
             self.disconnect()
             time.sleep(0.002)
-        msg = f"{path} is opened and closed by others all the time; try again"
+        msg = f"{self.store.name} is opened and closed by others all the time; try again"
         raise BackendUnavailableError(msg, retryable=True)
 
     def _attempt(self, before: State, *, may_copy: bool) -> bool:
@@ -283,7 +284,7 @@ class _ReadingOnly(_Connected):
         if error is not None and not isinstance(error, sqlite3.Error):
             return
         if self.state is not None and self.state != state_of(self.store.path):
-            msg = f"{self.store.path} was written while it was read; try again"
+            msg = f"{self.store.name} was written while it was read; try again"
             raise BackendUnavailableError(msg, retryable=True) from error
 
 
@@ -307,7 +308,7 @@ class _Writing(_Connected):
     def _prepare(self, since: float | None) -> None:
         if self.lock_file is None:
             if self.store.mode == "ro":
-                msg = f"{self.store.path} was opened with mode=ro, so nothing can be written"
+                msg = f"{self.store.name} was opened with mode=ro, so nothing can be written"
                 raise BackendUnavailableError(msg)
             self.lock_file = open_lock_file(self.store.path)
         acquire(self.lock_file, timeout=self.store.busy_timeout, since=since, path=self.store.name)
