@@ -124,14 +124,14 @@ class Line(msgspec.Struct):
     messages: Sequence[bytes]
     snapshot: Snapshot | None = None
 
-    def may_follow(self, mark: Mark | None) -> bool:
-        """Whether the line can stand somewhere below one with that mark."""
+    def may_follow(self, revision: int, message_count: int) -> bool:
+        """Whether the line can stand somewhere below one after which that was how things stood."""
         own = self.mark
-        if own is None or mark is None or own.revision > mark.revision:
+        if own is None or own.revision > revision:
             return True
-        if own.revision < mark.revision:
+        if own.revision < revision:
             return False
-        return own.message_count > mark.message_count or (own.message_count == mark.message_count and not self.messages)
+        return own.message_count > message_count or (own.message_count == message_count and not self.messages)
 
 
 class _Record(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, rename={"mark": "~"}):

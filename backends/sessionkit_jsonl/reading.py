@@ -166,14 +166,15 @@ def _is_in_place(window: Window, offset: int, line: Line, mark: Mark) -> bool:
     looked at, for nothing but marks should be read here.
     """
     begins, raw = window.line_before(offset)
-    if begins is None:
-        return line.may_follow(mark_at_end(raw))
-    before = parse(raw)
-    if before is None or before.mark is None or not line.may_follow(before.mark):
-        return before is None or before.mark is None
-    if mark.message_count - len(line.messages) != before.mark.message_count:
+    before = None if begins is None else parse(raw)
+    mark_before = mark_at_end(raw) if before is None else before.mark
+    if mark_before is None:
         return True
-    return mark.previous == (begins if before.messages else before.mark.previous)
+    if not line.may_follow(mark_before.revision, mark_before.message_count):
+        return False
+    if before is None or mark.message_count - len(line.messages) != mark_before.message_count:
+        return True
+    return mark.previous == (begins if before.messages else mark_before.previous)
 
 
 def newest_first(window: Window, newest: int | None, count: int) -> Iterator[Entry]:
@@ -229,9 +230,10 @@ class Scan:
     Attributes:
         standing: how things stand at its end.
         live: its messages, oldest first. Where a line was lost, an ordinal is missing.
-        unreadable: the offsets and bytes of lines that can't be read, or are out of place.
+        unreadable: the offsets and bytes of lines that can't be read; at the end, of those out of place too.
         torn: the same for those that a crash left of writes which were never acknowledged.
         last: the last mark.
+        out_of_place: the same for lines that were put where they can't have been written.
         in_order: whether each line could stand below the one before it.
         unread: whether nothing but headers was read since the last line that could not be.
     """
@@ -240,6 +242,7 @@ class Scan:
     live: list[Entry] = attrs.Factory(list)
     unreadable: list[tuple[int, bytes]] = attrs.Factory(list)
     torn: list[tuple[int, bytes]] = attrs.Factory(list)
+    out_of_place: list[tuple[int, bytes]] = attrs.Factory(list)
     last: Mark | None = None
     in_order: bool = True
     unread: bool = False
@@ -249,10 +252,13 @@ class Scan:
         mark = line.mark
         if self.unread:
             self._settle_unread(line)
+        if self.standing.foreign and not line.may_follow(self.standing.revision, self.standing.message_count):
+            self._leave_foreign_out()
         self.standing.pass_line(offset, line, length)
         first = self.standing.message_count - len(line.messages)
         if mark is not None:
-            if not line.may_follow(self.last):
+            last = self.last
+            if last is not None and not line.may_follow(last.revision, last.message_count):
                 self.in_order = False
             self.last = mark
             while self.live and self.live[-1].ordinal >= first:
@@ -287,6 +293,14 @@ class Scan:
             elif is_open:
                 self._settle_torn()
         self.standing.unreadable = bool(self.unreadable)
+        self.unreadable += self.out_of_place
+
+    def _leave_foreign_out(self) -> None:
+        """Whoever wrote the next line did not know of the messages before it: somebody put them there later."""
+        known = self.last.message_count if self.last is not None else 0
+        while self.live and self.live[-1].ordinal >= known:
+            entry = self.live.pop()
+            self.out_of_place.append((entry.at, entry.raw))
 
     def _settle_unread(self, line: Line) -> None:
         if line.mark is None and not line.messages:
@@ -333,17 +347,15 @@ def scan(data: bytes) -> Scan:
 
 def _pass_all(data: bytes, left_out: frozenset[int]) -> Scan:
     found = Scan()
-    out_of_place: list[tuple[int, bytes]] = []
     for offset, raw in _lines(data):
         line = parse(raw)
         if line is None:
             found.pass_unreadable(offset, raw)
         elif offset in left_out or (line.mark is None and found.repeats(line)):
-            out_of_place.append((offset, raw))
+            found.out_of_place.append((offset, raw))
         else:
             found.pass_line(offset, line, len(raw) + 1)
     found.end(len(data))
-    found.unreadable += out_of_place
     return found
 
 

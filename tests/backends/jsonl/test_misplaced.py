@@ -140,6 +140,16 @@ def test_a_long_line_that_was_copied_costs_nothing(tmp_path: Path, copied: int) 
     check(tmp_path, LONG)
 
 
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("place", [2, 10, 20])
+def test_messages_put_in_between_are_not_lost_in_silence(tmp_path: Path, file: Path, place: int, count: int) -> None:
+    """A message that somebody writes above lines of ours can't be counted any more: it is said, and set aside."""
+    lines = file.read_bytes().splitlines(keepends=True)
+    lines[place:place] = [b'{"role":"user","content":"message 99"}\n'] * count
+    file.write_bytes(b"".join(lines))
+    check(tmp_path, MESSAGES)
+
+
 STEPS: list[Callable[[JSONLBackend, ChatMessage], object]] = [
     lambda backend, message: backend.append("s", message),
     lambda backend, message: backend.append("s", message),
