@@ -59,7 +59,7 @@ class ThreadPromises(ReaderPromises):
 
         If this fails: a change must read and write what it changes in one lock or transaction, and nothing else.
         """
-        writers = ["w0", "w1"]
+        writers, count = ["w0", "w1"], 4 * self.appends  # two are quick, and the others are to fall in between
         by_field = groupby(self.setters(backend), SETTERS.__getitem__)
         groups = [list(names) for _, names in by_field]  # a thread each, so that nobody else sets what it sets
         changes = [[Step(name, f"{i} by {name}") for i in range(SETTINGS) for name in names] for names in groups]
@@ -74,11 +74,11 @@ class ThreadPromises(ReaderPromises):
                 assert_is_set(backend, "a", step)
 
         fill(backend, "a", "first")  # so that there is something to compact
-        appending = [partial(append_all, backend, "a", w, self.appends) for w in writers]
+        appending = [partial(append_all, backend, "a", w, count) for w in writers]
         self.together([compact, *appending, *[partial(change, steps) for steps in changes]])
         first, *others = texts(backend.load("a"))
         assert first == "first"
-        assert_all_arrived(others, writers, self.appends)
+        assert_all_arrived(others, writers, count)
         metadata = backend.get_session_metadata("a")
         assert metadata is not None
         assert metadata.message_count == 1 + len(others)
