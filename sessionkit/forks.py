@@ -9,12 +9,14 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from threading import get_ident
 from typing import Protocol, cast
 from weakref import WeakSet
 
 
 class ForkAware(Protocol):
-    """**Protocol:** what a backend does around a fork. Each may be called again where Ctrl-C interrupted it."""
+    """**Protocol:** what a backend does around a fork. Each may be called again where Ctrl-C struck in one."""
 
     def _before_fork(self) -> None:
         """Take every lock, so that no thread is in the middle of anything."""
@@ -28,7 +30,10 @@ class ForkAware(Protocol):
 
 _alive: "WeakSet[ForkAware]" = WeakSet()
 _held: list[ForkAware] = []
-_forking = threading.Lock()  # two threads that fork at once would each wait for what the other holds
+# Two threads that fork at once would each wait for what the other holds. Who has it already may take it again.
+_forking = threading.RLock()
+_prepared: set[int] = set()  # threads
+_unfinished: set[int] = set()  # likewise
 _interrupted: list[KeyboardInterrupt] = []
 _MOMENT = 0.01  # seconds
 
@@ -39,22 +44,27 @@ def survive_forks(backend: ForkAware) -> None:
     Call it before anything is opened, and open under a lock that `_before_fork` takes: another thread may be about to
     fork. Where one is in the middle of it, this waits until it is through.
     """
+    if get_ident() in _unfinished:
+        _after_in_parent()
     with _forking:
         _alive.add(backend)
 
 
 def _before() -> None:
+    _unfinished.add(get_ident())
     _surely(_forking.acquire)
     for backend in list(_alive):
         _held.append(backend)
         _surely(backend._before_fork)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] -- ours to call
+    _prepared.add(get_ident())
 
 
 def _after_in_parent() -> None:
-    while _held:
-        _surely(_held[-1]._after_fork_in_parent)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] -- likewise
-        _held.pop()
-    _forking.release()
+    if _forking.acquire(blocking=False):  # or it is another's fork already, and ours is through
+        while _held:
+            _surely(_held[-1]._after_fork_in_parent)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] -- likewise
+            _held.pop()
+        _let_go()
     if _interrupted:
         _interrupted.clear()
         # By another thread, a moment later: raised in here it would be ignored, too.
@@ -69,8 +79,34 @@ def _after_in_child() -> None:
     while _held:
         _surely(_held[-1]._after_fork_in_child)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] -- likewise
         _held.pop()
-    _forking.release()
-    _interrupted.clear()  # it was the parent's
+    _let_go()
+    for others in (_prepared, _unfinished, _interrupted):  # they were the parent's
+        others.clear()
+
+
+def _let_go() -> None:
+    _prepared.discard(get_ident())
+    with suppress(RuntimeError):  # once it is ours no more
+        while True:
+            _forking.release()
+    _unfinished.discard(get_ident())
+
+
+def _make_sure_before() -> None:
+    if get_ident() not in _prepared:
+        _interrupted.append(KeyboardInterrupt())
+        _before()
+
+
+def _make_sure_in_parent() -> None:
+    if get_ident() in _unfinished:
+        _interrupted.append(KeyboardInterrupt())
+        _after_in_parent()
+
+
+def _make_sure_in_child() -> None:
+    if get_ident() in _unfinished:
+        _after_in_child()
 
 
 def _surely(action: Callable[[], object]) -> None:
@@ -84,5 +120,8 @@ def _surely(action: Callable[[], object]) -> None:
             return
 
 
+# Ctrl-C may also strike on the first line of any of them, and is ignored then; so each is looked after by a second one.
+# Those before the fork are called in the reverse order.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
+    os.register_at_fork(before=_make_sure_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)
+    os.register_at_fork(before=_before, after_in_parent=_make_sure_in_parent, after_in_child=_make_sure_in_child)

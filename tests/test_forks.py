@@ -123,3 +123,62 @@ def test_an_interrupt_leaves_no_fork_half_prepared() -> None:
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", INTERRUPTED]  # of forking beside threads
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == ("interrupted after before before parent\n0\n0\n", "")
+
+
+INTERRUPTED_ANYWHERE = """
+import os, sys, threading, time
+from sessionkit import forks
+
+class Backend:
+    calls = []
+    def _before_fork(self):
+        self.calls.append("before")
+    def _after_fork_in_parent(self):
+        self.calls.append("parent")
+    def _after_fork_in_child(self):
+        self.calls.append("child")
+
+class CtrlC:
+    def __init__(self, after):
+        self.left = after
+    def trace(self, frame, event, argument):
+        if frame.f_code.co_filename != forks.__file__:
+            return None
+        if event in ("call", "line"):
+            self.left -= 1
+            if self.left < 0:
+                raise KeyboardInterrupt
+        return self.trace
+
+sys.unraisablehook = lambda ignored: None
+backend = Backend()
+forks.survive_forks(backend)
+for after in range(1000):
+    backend.calls.clear()
+    control = CtrlC(after)
+    sys.settrace(control.trace)
+    child = os.fork()
+    sys.settrace(None)
+    if child == 0:
+        os._exit(0 if backend.calls[0] == "before" and backend.calls[-1] == "child" else 3)
+    try:
+        time.sleep(0.03)
+    except KeyboardInterrupt:
+        pass
+    assert backend.calls[0] == "before" and backend.calls[-1] == "parent", (after, backend.calls)
+    assert os.waitpid(child, 0)[1] == 0, after
+    another = threading.Thread(target=forks.survive_forks, args=(Backend(),), daemon=True)
+    another.start()
+    another.join(10)
+    assert not another.is_alive(), after
+    if control.left >= 0:
+        break
+assert after > 20, after
+"""
+
+
+def test_an_interrupt_anywhere_in_a_fork_leaves_nothing_locked() -> None:
+    """Ctrl-C on any line: both sides are told all the same, and other threads can open and fork."""
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", INTERRUPTED_ANYWHERE]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -39,8 +39,8 @@ class Exclusive(ABC):
         gate = threading.Lock()
         gate.acquire()
         waiter = (user, gate)
-        self.waiting.append(waiter)
         try:
+            self.waiting.append(waiter)
             while self.holder.setdefault(None, user) is not user and not self._inherited(user):
                 left = deadline - time.monotonic()
                 if left <= 0:
@@ -54,7 +54,10 @@ class Exclusive(ABC):
         return True
 
     def let_go(self, user: object) -> None:
-        """Hold it no more; nothing where somebody else does, or nobody."""
+        """Hold it no more, and wait for it no more; nothing where somebody else does, or nobody."""
+        for waiter in [waiter for waiter in list(self.waiting) if waiter[0] is user]:
+            with suppress(ValueError):
+                self.waiting.remove(waiter)  # which an interrupted `take` may have left
         if self.holder.get(None) is user:
             self.holder.clear()
             if self.waiting:
