@@ -9,8 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_EARLIEST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
-_LATEST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+
+EARLIEST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+LATEST = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+"""The first and the last microsecond of which there is a `datetime`."""
 
 
 def now() -> int:
@@ -38,7 +40,7 @@ def from_datetime(moment: datetime) -> int:
         msg = f"a naive datetime ({moment.isoformat()}) names no moment; give it a timezone, such as datetime.UTC"
         raise ValueError(msg)
     microseconds = (moment - _EPOCH) // _MICROSECOND
-    if not _EARLIEST <= microseconds <= _LATEST:
+    if not EARLIEST <= microseconds <= LATEST:
         msg = f"{moment.isoformat()} is outside the years 1 to 9999 in UTC"
         raise ValueError(msg)
     return microseconds

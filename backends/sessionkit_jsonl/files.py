@@ -7,9 +7,9 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from sessionkit.clock import EARLIEST, LATEST
 from sessionkit.errors import BackendUnavailableError, CorruptSessionError, Outcome
 from sessionkit.os_errors import unavailable
-from sessionkit_jsonl.lines import EARLIEST, LATEST
 
 OWNER_ONLY = 0o600
 FOLDER_OWNER_ONLY = 0o700

@@ -47,15 +47,13 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from sessionkit.codec import decode_json, encode_json
+from sessionkit.clock import EARLIEST, LATEST
 from sessionkit.errors import CorruptSessionError, InvalidMessageError
 from sessionkit.models import IDLE
 
 VERSION = 1
 MARK_KEY = "~"
 NO_ATTRIBUTES = Raw(b"{}")
-
-EARLIEST, LATEST = -62_135_596_800_000_000, 253_402_300_799_999_999
-"""The first and the last microsecond of which there is a `datetime`."""
 
 Time = Annotated[int, msgspec.Meta(ge=EARLIEST, le=LATEST)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
