@@ -2,6 +2,7 @@
 
 - `sessionkit_sqlite.schema`: what the file holds, and how it migrates.
 - `sessionkit_sqlite.store`: connections, locks, forks, and the mapping of SQLite's errors.
+- `sessionkit_sqlite.exclusive`: the lock of a connection, which no Ctrl-C leaves locked.
 - `sessionkit_sqlite.terms`: the full-text index, which is filled late.
 - `sessionkit_sqlite.backend`: the methods of the contract.
 """
