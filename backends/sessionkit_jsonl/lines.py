@@ -46,8 +46,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from sessionkit.codec import decode_json, encode_json
 from sessionkit.clock import EARLIEST, LATEST
+from sessionkit.codec import decode_json, encode_json
 from sessionkit.errors import CorruptSessionError, InvalidMessageError
 from sessionkit.models import IDLE
 
