@@ -64,6 +64,24 @@ def _texts(backend: "CoreBackend", session_key: str) -> Iterator[str]:
         yield message.text
 
 
+def _derived(backend: "SessionBackend", session_key: str, messages: list[TimestampedMessage]) -> SessionMetadata:
+    """What the messages tell, and the backend's own methods."""
+    state = backend.get_session_state(session_key)
+    times = [stored.created_at for stored in messages if stored.created_at is not None]
+    heartbeats = [state.heartbeat_at] if state is not None and state.heartbeat_at is not None else []
+    return SessionMetadata(
+        session_key,
+        created_at=min(times, default=None),
+        last_activity=max(times + heartbeats, default=None),
+        message_count=len(messages),
+        turn_count=sum(stored.message.is_turn for stored in messages),
+        tool_call_count=sum(stored.message.tool_call_count for stored in messages),
+        name=backend.get_session_name(session_key),
+        agent_alias=backend.get_session_agent_alias(session_key),
+        **({} if state is None else attrs.asdict(state)),
+    )
+
+
 @runtime_checkable
 class CoreBackend(Protocol):
     """**Protocol:** the four methods that every backend writes."""
@@ -151,7 +169,7 @@ class SessionBackend(CoreBackend, Protocol):
         The default derives each as `get_session_metadata` does. Those without a time come last, as `list_sessions` has
         them.
         """
-        found = [self.get_session_metadata(key) or SessionMetadata(key) for key in self.list_sessions()]
+        found = [self.get_session_metadata(key) or _derived(self, key, []) for key in self.list_sessions()]
         return sorted(found, key=lambda metadata: by_activity(metadata) if metadata.last_activity else _LAST)
 
     def compact(self, session_key: str, /) -> None:
@@ -256,22 +274,7 @@ class SessionBackend(CoreBackend, Protocol):
         the backend's own methods give: None where there is no message.
         """
         messages = self.load_with_timestamps(session_key)
-        if not messages:
-            return None
-        state = self.get_session_state(session_key)
-        times = [stored.created_at for stored in messages if stored.created_at is not None]
-        heartbeats = [state.heartbeat_at] if state is not None and state.heartbeat_at is not None else []
-        return SessionMetadata(
-            session_key,
-            created_at=min(times, default=None),
-            last_activity=max(times + heartbeats, default=None),
-            message_count=len(messages),
-            turn_count=sum(stored.message.is_turn for stored in messages),
-            tool_call_count=sum(stored.message.tool_call_count for stored in messages),
-            name=self.get_session_name(session_key),
-            agent_alias=self.get_session_agent_alias(session_key),
-            **({} if state is None else attrs.asdict(state)),
-        )
+        return _derived(self, session_key, messages) if messages else None
 
     def set_session_state(self, session_key: str, state: str, /, turn_id: str | None = None) -> None:
         """Say what the session is doing: any non-empty text; ``idle``, ``running`` and ``error`` are the known ones.

@@ -304,6 +304,9 @@ def test_derived_metadata_has_what_the_backend_itself_knows() -> None:
     assert (found.name, found.turn_id, found.turn_started_at) == ("name of k", "t", MOMENT)
     assert found.last_activity == found.heartbeat_at == MOMENT + timedelta(seconds=9)
     assert backend.search(SessionQuery(agent_alias="agent of another")) == []
+    backend.remove_last("k")
+    [found] = backend.search(SessionQuery(state="running"))
+    assert (found.name, found.message_count, found.created_at) == ("name of k", 0, None)
 
 
 def test_sessions_without_times_stay_in_the_order_of_the_backend() -> None:

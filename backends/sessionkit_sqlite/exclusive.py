@@ -18,6 +18,7 @@ from types import FrameType
 frame_at = sys._getframe  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] -- a tenth of what `inspect` takes
 """The frame of the call so many levels up."""
 
+_LONG = 0.005  # seconds after which a waiter's turn has come
 _LOOK = 0.05  # seconds until a waiter looks again by itself, should nobody have woken it
 
 
@@ -30,19 +31,19 @@ class Exclusive(ABC):
     def reset(self) -> None:
         """Nobody holds it: at first, and in a forked child, whose other threads are gone."""
         self.holder: dict[None, object] = {}  # at most one; `setdefault` takes and notes in one step
-        self.waiting: deque[tuple[object, threading.Lock]] = deque()
+        self.waiting: deque[tuple[object, threading.Lock, float]] = deque()  # who, woken by what, since when
         self._inheriting = threading.Lock()
 
     def take(self, user: object, timeout: float = math.inf) -> bool:
         """Hold it, after whoever does; whether that was had in time. Who holds it already may ask again."""
-        deadline = time.monotonic() + timeout
+        started = time.monotonic()
         gate = threading.Lock()
         gate.acquire()
-        waiter = (user, gate)
+        waiter = (user, gate, started)
         try:
             self.waiting.append(waiter)
             while self.holder.setdefault(None, user) is not user and not self._inherited(user):
-                left = deadline - time.monotonic()
+                left = started + timeout - time.monotonic()
                 if left <= 0:
                     return False
                 gate.acquire(timeout=min(left, _LOOK))
@@ -64,10 +65,14 @@ class Exclusive(ABC):
                 self.pass_on()
 
     def pass_on(self) -> None:
-        """Give it to who has waited longest: who has just let go of it would be quicker to take it again, for ever."""
+        """Wake who has waited longest, and give it to him where that is long: else who has just let go of it, and need
+        not wake up, would be quicker to take it again, for ever. Given at once to each in turn, it would rest while
+        they wake up.
+        """
         with suppress(IndexError, RuntimeError):  # nobody waits any more, or it is awake
-            user, gate = self.waiting.popleft()
-            self.holder.setdefault(None, user)
+            user, gate, since = self.waiting.popleft()
+            if time.monotonic() - since > _LONG:
+                self.holder.setdefault(None, user)
             gate.release()
 
     @abstractmethod
