@@ -44,7 +44,7 @@ def survive_forks(backend: ForkAware) -> None:
     Call it before anything is opened, and open under a lock that `_before_fork` takes: another thread may be about to
     fork. Where one is in the middle of it, this waits until it is through.
     """
-    if get_ident() in _unfinished:
+    if get_ident() in _unfinished & _prepared:  # and not in the middle of preparing, as a signal handler may be
         _after_in_parent()
     with _forking:
         _alive.add(backend)
@@ -53,10 +53,16 @@ def survive_forks(backend: ForkAware) -> None:
 def _before() -> None:
     _unfinished.add(get_ident())
     _surely(_forking.acquire)
-    for backend in list(_alive):
-        _held.append(backend)
-        _surely(backend._before_fork)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] -- ours to call
+    while new := _not_held():  # again, because a signal handler may open one
+        for backend in new:
+            _surely(backend._before_fork)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] -- ours to call
+            _held.append(backend)  # afterwards, so that one whose turn Ctrl-C took away gets it again
     _prepared.add(get_ident())
+
+
+def _not_held() -> list[ForkAware]:
+    held = set(map(id, _held))
+    return [backend for backend in list(_alive) if id(backend) not in held]
 
 
 def _after_in_parent() -> None:
@@ -94,13 +100,11 @@ def _let_go() -> None:
 
 def _make_sure_before() -> None:
     if get_ident() not in _prepared:
-        _interrupted.append(KeyboardInterrupt())
         _before()
 
 
 def _make_sure_in_parent() -> None:
     if get_ident() in _unfinished:
-        _interrupted.append(KeyboardInterrupt())
         _after_in_parent()
 
 
@@ -120,7 +124,8 @@ def _surely(action: Callable[[], object]) -> None:
             return
 
 
-# Ctrl-C may also strike on the first line of any of them, and is ignored then; so each is looked after by a second one.
+# Ctrl-C may also strike on the first line of any of them, and Python reports and ignores it then, as it does whatever a
+# signal handler raises in there; so each is looked after by a second one.
 # Those before the fork are called in the reverse order.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_make_sure_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)

@@ -182,3 +182,44 @@ def test_an_interrupt_anywhere_in_a_fork_leaves_nothing_locked() -> None:
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", INTERRUPTED_ANYWHERE]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+OPENED_MEANWHILE = """
+import os
+from sessionkit import forks
+
+class Backend:
+    def __init__(self):
+        self.calls = []
+    def _before_fork(self):
+        self.calls.append("before")
+    def _after_fork_in_parent(self):
+        self.calls.append("parent")
+    def _after_fork_in_child(self):
+        self.calls.append("child")
+
+class Opening(Backend):
+    def _before_fork(self):
+        super()._before_fork()
+        if not opened:  # as a signal handler may, in this moment
+            opened.append(Backend())
+            forks.survive_forks(opened[0])
+
+opened = []
+opening = Opening()
+forks.survive_forks(opening)
+child = os.fork()
+print(*opening.calls, *opened[0].calls, flush=True)
+if child == 0:
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+
+
+def test_what_is_opened_while_a_fork_is_prepared_is_told_too() -> None:
+    """By a signal handler, say: it is prepared with the others, and none of them is let go of before the fork."""
+    done = subprocess.run(
+        [sys.executable, "-c", OPENED_MEANWHILE], capture_output=True, text=True, timeout=60, check=False
+    )
+    lines = sorted(done.stdout.splitlines())
+    assert (lines, done.stderr) == (["before child before child", "before parent before parent"], "")

@@ -7,7 +7,13 @@ from pathlib import Path
 
 from sessionkit.clock import now, to_datetime
 from sessionkit.codec import MAX_MESSAGE_BYTES, decode_message, encode_message
-from sessionkit.errors import BackendURLError, ConflictError, CorruptRecordWarning, InvalidMessageError
+from sessionkit.errors import (
+    BackendURLError,
+    ConflictError,
+    CorruptRecordWarning,
+    CorruptSessionError,
+    InvalidMessageError,
+)
 from sessionkit.keys import check_count, check_not_negative, check_session_key
 from sessionkit.messages import JSON, ChatMessage, TimestampedMessage
 from sessionkit.models import RUNNING, SessionMetadata, SessionQuery, check_query
@@ -180,8 +186,12 @@ class SQLiteBackend(RecordBackend):
     def search(self, query: SessionQuery, /) -> list[SessionMetadata]:
         check_query(query)
         until = None if query.limit is None else min(query.offset + query.limit, _LARGEST)
+        damaged: list[CorruptSessionError] = []
         with self._store.reading as connection, transaction(connection, "DEFERRED"):
-            return list(islice(find_sessions(connection, query), min(query.offset, _LARGEST), until))
+            found = find_sessions(connection, query, damaged)
+            page = list(islice(found, min(query.offset, _LARGEST), until))
+        rows.warn_of(damaged)  # afterwards: whoever is warned may use the store
+        return page
 
     def clear_messages(self, session_key: str, /) -> int:
         check_session_key(session_key)
@@ -289,7 +299,10 @@ class SQLiteBackend(RecordBackend):
     def _listed(self, condition: str, *values: int) -> list[SessionMetadata]:
         with self._store.reading as connection:
             found = connection.execute(f"SELECT {READ_COLUMNS} FROM sessions WHERE {condition}", values).fetchall()
-        return [metadata for _, metadata in rows.readable(found)]
+        damaged: list[CorruptSessionError] = []
+        listed = [metadata for _, metadata in rows.readable(found, damaged)]
+        rows.warn_of(damaged)
+        return listed
 
     def _look(self, session_key: str, look: Callable[[SessionRecord], T], /) -> T | None:
         with self._store.reading as connection:

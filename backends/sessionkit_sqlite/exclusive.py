@@ -3,7 +3,8 @@
 Ctrl-C may strike anywhere: after a lock has been taken and before the ``try`` that lets go of it, or on the first line
 of the method that would. No arrangement of ``try`` closes every such gap, and what is not let go of would stay locked
 for ever. So whoever takes this lock leaves the frame that it works for, in one step that can't be interrupted; and
-whoever finds it taken by a frame that is over inherits it.
+whoever finds it taken by a frame that is over inherits it. That is somebody of the same process: until then a file lock
+that the interrupted call held keeps other processes out.
 """
 
 import math
@@ -60,20 +61,31 @@ class Exclusive(ABC):
             with suppress(ValueError):
                 self.waiting.remove(waiter)  # which an interrupted `take` may have left
         if self.holder.get(None) is user:
-            self.holder.clear()
-            if self.waiting:
-                self.pass_on()
+            self.pass_on()
 
     def pass_on(self) -> None:
-        """Wake who has waited longest, and give it to him where that is long: else who has just let go of it, and need
-        not wake up, would be quicker to take it again, for ever. Given at once to each in turn, it would rest while
-        they wake up.
+        """Let go of it, and wake who has waited longest; for the holder.
+
+        Who has waited long is given it: else who has just let go of it, and need not wake up, would be quicker to take
+        it again, for ever. Given at once to each in turn, it would rest while they wake up.
         """
-        with suppress(IndexError, RuntimeError):  # nobody waits any more, or it is awake
-            user, gate, since = self.waiting.popleft()
-            if time.monotonic() - since > _LONG:
-                self.holder.setdefault(None, user)
-            gate.release()
+        waiter = self._next()
+        if waiter is not None and time.monotonic() - waiter[2] > _LONG:
+            self.holder[None] = waiter[0]  # while it is ours to give: later he may have had it, and let go of it
+        else:
+            self.holder.clear()
+            waiter = waiter or self._next()  # who has come meanwhile
+        if waiter is not None:
+            with suppress(RuntimeError):  # it is awake
+                waiter[1].release()
+
+    def _next(self) -> tuple[object, threading.Lock, float] | None:
+        """Who has waited longest, and waits to be woken no more."""
+        if not self.waiting:
+            return None
+        with suppress(IndexError):  # who gave up in this moment
+            return self.waiting.popleft()
+        return None
 
     @abstractmethod
     def recover(self) -> None:
@@ -92,7 +104,7 @@ class Exclusive(ABC):
 
 
 def _is_over(frame: FrameType) -> bool:
-    """Whether the call has ended. Its variables are cleared then; those of one that runs can't be."""
+    """Whether the call has ended. Its variables are cleared then, for a traceback too; those of one that runs can't."""
     try:
         frame.clear()
     except RuntimeError:

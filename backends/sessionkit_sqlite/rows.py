@@ -86,15 +86,23 @@ def to_record(row: Sequence[Any]) -> SessionRecord:
     return record
 
 
-def readable(rows: Iterable[Sequence[Any]]) -> Iterator[tuple[int, SessionMetadata]]:
-    """The number and the metadata of each session; a damaged one is left out with a warning."""
+def readable(
+    rows: Iterable[Sequence[Any]], damaged: list[CorruptSessionError]
+) -> Iterator[tuple[int, SessionMetadata]]:
+    """The number and the metadata of each session; of a damaged one, the error is added to `damaged`."""
     for row in rows:
         try:
             record = to_record(row)
         except CorruptSessionError as error:
-            warn_caller(f"left out: {error}", CorruptRecordWarning)
+            damaged.append(error)
         else:
             yield row[1], record.metadata(row[0])
+
+
+def warn_of(damaged: Iterable[CorruptSessionError]) -> None:
+    """Say which sessions were left out, and why."""
+    for error in damaged:
+        warn_caller(f"left out: {error}", CorruptRecordWarning)
 
 
 def find(connection: sqlite3.Connection, session_key: str, *, is_new: bool = False) -> SessionRow | None:

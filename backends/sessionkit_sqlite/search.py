@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sessionkit.clock import from_datetime
+from sessionkit.errors import CorruptSessionError
 from sessionkit.models import SessionMetadata, SessionQuery
 from sessionkit.text import tokenize
 from sessionkit_sqlite import terms
@@ -12,11 +13,16 @@ from sessionkit_sqlite.rows import NEWEST_FIRST, READ_COLUMNS, readable
 from sessionkit_sqlite.schema import SPAN_BITS
 
 
-def find_sessions(connection: sqlite3.Connection, query: SessionQuery) -> Iterator[SessionMetadata]:
-    """The sessions that the query finds, in order; who wants no more stops asking. Within a transaction."""
+def find_sessions(
+    connection: sqlite3.Connection, query: SessionQuery, damaged: list[CorruptSessionError]
+) -> Iterator[SessionMetadata]:
+    """The sessions that the query finds, in order; who wants no more stops asking. Within a transaction.
+
+    Those that can't be read are left out, and added to `damaged`.
+    """
     where, values, scan = _condition(connection, query)
     found = connection.execute(f"SELECT {READ_COLUMNS} FROM sessions WHERE {where} {NEWEST_FIRST}", values)
-    for number, metadata in readable(found):
+    for number, metadata in readable(found, damaged):
         if query.admits(metadata) and (not scan or _any_matches(connection, number, query.terms)):
             yield metadata
 

@@ -150,9 +150,7 @@ class _Connected(Exclusive):
         try:
             self._check_use(error)
             self.recover()
-            self.holder.clear()
-            if self.waiting:
-                self.pass_on()
+            self.pass_on()
         except BaseException:
             self._leave(frame_at(1))
             raise
@@ -186,8 +184,10 @@ class _Connected(Exclusive):
                     return
             finally:
                 self.let_go(user)
-            if self.connection is not None:
-                self.connection.interrupt()
+            connection = self.connection
+            if connection is not None:
+                with suppress(sqlite3.Error):  # another thread has closed it meanwhile
+                    connection.interrupt()
         # Whoever holds it will not end, or waits for this very call; the connection goes with the process.
 
     def recover(self) -> None:

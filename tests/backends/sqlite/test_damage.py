@@ -1,6 +1,7 @@
 """What is damaged in the file: an error that says which session and where, and the others go on."""
 
 import sqlite3
+import warnings
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -35,6 +36,18 @@ def test_a_damaged_session_is_left_out_of_lists(damaged: SQLiteBackend, read: st
     with pytest.warns(CorruptRecordWarning, match="'broken' can't be read, row 2 of sessions") as warned:
         assert READS[read](damaged) == ["sound"]
     assert {warning.filename for warning in warned} == {__file__}
+
+
+@pytest.mark.parametrize("read", sorted(READS))
+def test_who_is_warned_may_use_the_store(damaged: SQLiteBackend, read: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No lock is held meanwhile: whatever shows warnings may keep them where they were found."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        monkeypatch.setattr(
+            warnings, "showwarning", lambda message, *_: damaged.append("log", ChatMessage.system(str(message)))
+        )
+        READS[read](damaged)
+    assert len(damaged.load("log")) == 1
 
 
 def test_a_damaged_session_is_an_error_that_says_where(damaged: SQLiteBackend) -> None:

@@ -146,23 +146,49 @@ def test_a_use_within_a_use_inherits_nothing(path: Path) -> None:
         opened.append("k", X)
 
 
-def test_waiting_threads_are_woken(path: Path) -> None:
-    """Who waits for a thread goes on when that is through, not only when it next looks."""
+def test_waiting_threads_are_woken(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By who lets go of the store: they need not look again by themselves."""
+    monkeypatch.setattr(exclusive, "_LOOK", 60)
     with SQLiteBackend(path) as opened:
-        opened.append("k", X)
-        took: list[float] = []
+        writing = opened._store.writing
         for _ in range(20):
-            opened._store.writing.take(path)
+            writing.take(path)
             thread = threading.Thread(target=opened.append, args=("k", X))
             thread.start()
-            while not opened._store.writing.waiting:
+            while not writing.waiting:
                 time.sleep(0.0001)
-            time.sleep(0.001)
-            started = time.monotonic()
-            opened._store.writing.let_go(path)
-            thread.join()
-            took.append(time.monotonic() - started)
-        assert sorted(took)[10] < exclusive._LOOK / 2
+            writing.let_go(path)
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+def test_who_has_gone_is_given_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a thread takes to hand the store over, and whatever the one that waited has done meanwhile."""
+    with SQLiteBackend(path) as opened:
+        writing = opened._store.writing
+        holder, other = object(), object()
+
+        def use() -> None:
+            writing.take(other)
+            writing.let_go(other)
+
+        class Slow:
+            """A clock that takes its time where the store is handed over."""
+
+            def monotonic(self) -> float:
+                if sys._getframe(1).f_code.co_name == "pass_on" and sys._getframe(2).f_locals["user"] is holder:
+                    time.sleep(exclusive._LOOK * 3)
+                return time.monotonic()
+
+        writing.take(holder)
+        thread = threading.Thread(target=use)
+        thread.start()
+        while not writing.waiting:
+            time.sleep(0.0001)
+        monkeypatch.setattr(exclusive, "time", Slow())
+        writing.let_go(holder)
+        thread.join(30)
+        assert writing.holder == {}
 
 
 def test_threads_take_turns(path: Path) -> None:
@@ -181,7 +207,7 @@ def test_threads_take_turns(path: Path) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        assert min(written) > max(written) / 10, written
+        assert min(written) >= 10, written
 
 
 def test_close_gives_up_on_a_use_that_does_not_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
