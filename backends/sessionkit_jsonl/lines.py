@@ -5,7 +5,7 @@ r"""The format: one file a session, append-only, one JSON object a line, UTF-8.
     {"sessionkit":1,"session":{"key":"support/7","created_at":1763600000000000}}
     {"role":"user","content":"Hello","~":{"rev":2,"at":1763600000000000,"n":1,"meta":0}}
     {"role":"assistant","content":"Hi","~":{"rev":3,"at":1763600000000900,"n":2,"turns":1,"prev":77,"meta":0}}
-    {"~":{"rev":4,"at":1763600000001000,"n":1,"prev":77,"meta":0}}
+    {"~":{"rev":4,"at":1763600000001000,"n":1,"prev":77,"meta":0,"dead":107}}
 
 - The **header** is the first line. ``session`` is a snapshot of what is known of the session besides its messages and
   counts. (Where we were the second to write to a file, the header stands before our first line.)
@@ -26,7 +26,8 @@ A **mark** says how things stand after its line. So the last one tells everythin
 ``prev``   where, in bytes, the line with the message before the line's own begins; absent where there is none
 ``meta``   where the line with the latest snapshot begins
 ``made``   when the line's messages were stored, where that is not ``at``; null where nobody knows
-``dead``   roughly how many bytes before this line nobody needs any more; 0 where absent
+``dead``   roughly how many bytes before this line nobody needs any more; 0 where absent. More than after the line
+           before, where messages are removed or replaced
 ``torn``   true where the line before is what a crash left of a write that was never acknowledged; so are then
            the lines directly before that which begin an object and don't end it
 ========== =============================================================================================
@@ -37,7 +38,8 @@ several such creations. A last line without its newline counts if it is whole.
 
 From line to line ``rev`` never falls; where it stays, ``n`` never falls, and grows where there are messages. Where that
 does not hold, somebody moved or copied lines: the fewest that are out of place are left out, as if they could not be
-read. So is another header further down.
+read. So is another header further down, and a message that a line takes the place of without adding to ``dead``: its
+writer did not know of it.
 """
 
 from collections.abc import Sequence

@@ -254,6 +254,7 @@ class Scan:
             self._settle_unread(line)
         if self.standing.foreign and not line.may_follow(self.standing.revision, self.standing.message_count):
             self._leave_foreign_out()
+        dead = self.standing.dead
         self.standing.pass_line(offset, line, length)
         first = self.standing.message_count - len(line.messages)
         if mark is not None:
@@ -262,7 +263,9 @@ class Scan:
                 self.in_order = False
             self.last = mark
             while self.live and self.live[-1].ordinal >= first:
-                self.live.pop()
+                entry = self.live.pop()
+                if mark.dead <= dead:  # whoever removes a message counts its bytes, so this one was not known
+                    self.out_of_place.append((entry.at, entry.raw))
         previous = self.live[-1].at if self.live else None
         for i in range(len(line.messages)):
             self.live.append(_entry(line, i, first + i, at=offset, previous=previous, length=length))

@@ -211,7 +211,7 @@ def test_hostile_lines_never_crash(backend: JSONLBackend, tmp_path: Path, line: 
 @pytest.mark.parametrize("count", [1, 2, 3, 2**61])
 def test_hostile_references_never_mislead(backend: JSONLBackend, tmp_path: Path, previous: int, count: int) -> None:
     """A mark that refers to nothing, or counts what isn't there, makes no call crash or run for ever."""
-    mark = f'{{"rev":2,"at":0,"n":{count},"prev":{previous},"meta":{previous}}}'
+    mark = f'{{"rev":2,"at":0,"n":{count},"prev":{previous},"meta":{previous},"dead":31}}'
     (tmp_path / "s.jsonl").write_text(f'{{"role":"user","content":"hi"}}\n{{"role":"user","content":"b","~":{mark}}}\n')
     messages = backend.load("s")
     assert messages[-1] == ChatMessage("user", "b")

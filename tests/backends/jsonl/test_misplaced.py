@@ -150,6 +150,49 @@ def test_messages_put_in_between_are_not_lost_in_silence(tmp_path: Path, file: P
     check(tmp_path, MESSAGES)
 
 
+def replaced(backend: JSONLBackend) -> None:
+    """A session whose revisions begin above those of one that was deleted."""
+    for _ in range(3):
+        backend.append("s", MESSAGES[0])
+    backend.delete_session("s")
+    backend.append("s", MESSAGES[1])
+
+
+HISTORIES: dict[str, Callable[[JSONLBackend], object]] = {
+    "append": lambda backend: backend.append("s", MESSAGES[0]),
+    "replaced": replaced,
+    "attributes": lambda backend: backend.write("s", append=MESSAGES[:1], attributes={"a": 1}),
+    "batch": lambda backend: backend.write("s", append=MESSAGES[:2]),
+    "name": lambda backend: backend.set_session_name("s", "name"),
+    "clear": lambda backend: (backend.append("s", MESSAGES[0]), backend.clear_messages("s")),
+    "update": lambda backend: (backend.append("s", MESSAGES[0]), backend.update_last("s", MESSAGES[1])),
+}
+
+
+@pytest.mark.parametrize("second", HISTORIES)
+@pytest.mark.parametrize("first", HISTORIES)
+def test_a_message_put_above_any_line_is_not_lost_in_silence(tmp_path: Path, first: str, second: str) -> None:
+    """Whatever that line does, and however far its revision is ahead: the message is there, or said and set aside."""
+    foreign = b'{"role":"system","content":"by hand"}\n'
+    with JSONLBackend(tmp_path) as backend:
+        HISTORIES[first](backend)
+        HISTORIES[second](backend)
+        backend.append("s", MESSAGES[2])
+        own = backend.load("s")
+    file = tmp_path / "s.jsonl"
+    lines = file.read_bytes().splitlines(keepends=True)
+    for place in range(1, len(lines)):
+        file.write_bytes(b"".join([*lines[:place], foreign, *lines[place:]]))
+        with JSONLBackend(tmp_path) as backend:
+            with pytest.warns(CorruptRecordWarning, match="out of place"):
+                assert backend.load("s") == own
+            backend.compact("s")
+            assert backend.load("s") == own
+        aside = tmp_path / "s.jsonl.corrupt"
+        assert foreign in aside.read_bytes()
+        aside.unlink()
+
+
 STEPS: list[Callable[[JSONLBackend, ChatMessage], object]] = [
     lambda backend, message: backend.append("s", message),
     lambda backend, message: backend.append("s", message),
