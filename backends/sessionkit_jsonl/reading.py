@@ -184,6 +184,7 @@ def newest_first(window: Window, newest: int | None, count: int) -> Iterator[Ent
         BrokenChainError: a line that should hold one does not.
     """
     at, ordinal = newest, count - 1
+    below: Line | None = None
     while ordinal >= 0:
         if at is None:
             raise BrokenChainError
@@ -193,6 +194,8 @@ def newest_first(window: Window, newest: int | None, count: int) -> Iterator[Ent
             raise BrokenChainError
         own = len(line.messages)
         if line.mark is None:
+            if (below is None or below.mark is not None) and not _is_counted(window, at, ordinal):
+                raise BrokenChainError
             index, previous = 0, _before_foreign(window, at)
         else:
             index, previous = ordinal - (line.mark.message_count - own), line.mark.previous
@@ -201,7 +204,23 @@ def newest_first(window: Window, newest: int | None, count: int) -> Iterator[Ent
         for i in range(index, -1, -1):
             yield _entry(line, i, ordinal, at=at, previous=previous, length=len(raw))
             ordinal -= 1
-        at = previous
+        at, below = previous, line
+
+
+def _is_counted(window: Window, at: int, ordinal: int) -> bool:
+    """Whether our next line after a foreign message counts it, or there is none.
+
+    Else somebody put it there later, and it may begin just where the message did that a line refers to.
+    """
+    while at < window.size:
+        raw = window.line(at)
+        line = parse(raw)
+        if line is None and raw.strip():
+            return False
+        if line is not None and line.mark is not None:
+            return line.mark.message_count - len(line.messages) > ordinal
+        at += len(raw) + 1
+    return True
 
 
 def _before_foreign(window: Window, at: int) -> int | None:

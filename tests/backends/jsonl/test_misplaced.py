@@ -193,6 +193,44 @@ def test_a_message_put_above_any_line_is_not_lost_in_silence(tmp_path: Path, fir
         aside.unlink()
 
 
+AFTER: dict[str, Callable[[JSONLBackend], object]] = {
+    "nothing": lambda _: None,
+    "append": lambda backend: backend.append("s", MESSAGES[3]),
+    "update": lambda backend: [backend.update_last("s", message) for message in MESSAGES[3:6]],
+    "name": lambda backend: [backend.set_session_name("s", name) for name in ("a", "b", "c")],
+    "remove": lambda backend: backend.remove_last("s"),
+}
+
+
+@pytest.mark.parametrize("later", AFTER)
+@pytest.mark.parametrize("earlier", AFTER)
+@pytest.mark.parametrize("place", [1, 2, 3])
+def test_what_was_put_in_between_stands_for_no_other(tmp_path: Path, earlier: str, later: str, place: int) -> None:
+    """Though it begins where the message began that a later line refers to: the tail has what all of the file has."""
+    with JSONLBackend(tmp_path) as backend:
+        for message in MESSAGES[:3]:
+            backend.append("s", message)
+        AFTER[earlier](backend)
+        own = backend.load("s")
+    file = tmp_path / "s.jsonl"
+    lines = file.read_bytes().splitlines(keepends=True)
+    lines.insert(place, b'{"role":"system","content":"by hand"}\n')
+    file.write_bytes(b"".join(lines))
+    with JSONLBackend(tmp_path) as backend, warnings.catch_warnings():
+        warnings.simplefilter("ignore", CorruptRecordWarning)
+        assert backend.load("s") == own
+        AFTER[later](backend)
+        loaded = backend.load("s")
+        while loaded:
+            assert "by hand" not in [message.content for message in loaded]
+            for last in range(1, len(loaded) + 1):
+                stored = backend.load_with_timestamps("s", last=last)
+                assert [each.message for each in stored] == loaded[-last:]
+            assert backend.remove_last("s")
+            assert backend.load("s") == loaded[:-1]
+            loaded.pop()
+
+
 STEPS: list[Callable[[JSONLBackend, ChatMessage], object]] = [
     lambda backend, message: backend.append("s", message),
     lambda backend, message: backend.append("s", message),
