@@ -204,6 +204,12 @@ def remove(path: str) -> None:
         Path(path).unlink()
 
 
+def remove_empty(path: str) -> None:
+    """Remove a session's empty file, after what a killed `replace` left beside it; not what was set aside of it."""
+    remove(f"{path}.tmp")
+    remove(path)
+
+
 def remove_session(path: str, *, sync: bool) -> None:
     """Remove a session's file, after all that stands beside it."""
     for name in (f"{path}.tmp", corrupt_path(path), path):

@@ -90,7 +90,7 @@ class SessionLog:
         if self._descriptor < 0:
             return
         if self._size == 0:
-            files.remove(self._path)
+            files.remove_empty(self._path)
             self.close()
         else:
             release(self._descriptor)

@@ -144,3 +144,19 @@ def test_every_beginning_is_known_for_one(tmp_path: Path) -> None:
         assert not is_beginning(b"#" + line[1:-5])
     assert not is_beginning(b"\0" * 10)
     assert not is_beginning(b"[" * 100_000)
+
+
+@pytest.mark.parametrize("call", ["delete", "remove", "create"])
+def test_a_killed_restore_leaves_no_conversation(tmp_path: Path, file: Path, call: str) -> None:
+    """It had created an empty file, and beside it one with all messages: the next call on the session removes both."""
+    file.write_bytes(b"")
+    (tmp_path / "s.jsonl.tmp").write_bytes(b'{"role":"user","content":"secret"}\n')
+    with JSONLBackend(tmp_path) as backend:
+        if call == "delete":
+            assert not backend.delete_session("s")
+        elif call == "remove":
+            assert not backend.remove_last("s")
+        else:
+            backend.append("s", HI)
+            assert backend.delete_session("s")
+    assert [path.name for path in tmp_path.glob("s*")] == []
