@@ -42,6 +42,7 @@ read. So is another header further down, and a message that a line takes the pla
 writer did not know of it.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -68,6 +69,7 @@ _MARK = b',"~":{'
 _MESSAGE = b'{"role":"'
 _RECORD = b'{"~":'
 _HEADER = b'{"sessionkit":'
+_RECORD_KEYS = (b'"~"', b'"messages"', b'"session"')
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -185,6 +187,9 @@ def parse(raw: bytes) -> Line | None:
                 # The mark ends the line. Such bytes inside of an inner object don't: one brace is left over.
                 return _checked(Line(_decode_mark(raw[at + 5 : -1]), (raw[:at] + b"}",)))
         elif raw.startswith(_RECORD):
+            # Two lines in one; to count is cheap, and a message may have such keys of its own.
+            if any(raw.count(key) > 1 for key in _RECORD_KEYS) and _repeats_a_key(raw):
+                return None
             return _from_record(raw)
         elif raw.startswith(_HEADER):
             return _from_header(raw)
@@ -232,6 +237,8 @@ def _parse_slowly(raw: bytes) -> Line | None:
         data = decode_json(raw.removeprefix(_BOM))
         if not isinstance(data, dict):
             return None
+        if MARK_KEY in data and _repeats_a_key(raw.removeprefix(_BOM)):
+            return None
         if isinstance(data.get("role"), str):
             mark = _as_mark(data.get(MARK_KEY))
             if mark is not None:
@@ -242,6 +249,12 @@ def _parse_slowly(raw: bytes) -> Line | None:
         return _from_record(encode_json(data, "the line"))
     except (InvalidMessageError, ValueError, RecursionError):
         return None
+
+
+def _repeats_a_key(raw: bytes) -> bool:
+    """Whether an object has a key twice: so may what is left where the end of one line and the start of the next go."""
+    pairs = json.loads(raw, object_pairs_hook=list)
+    return len({key for key, _ in pairs}) < len(pairs)
 
 
 def _from_record(raw: bytes) -> Line | None:

@@ -371,3 +371,27 @@ def test_too_many_open_files_is_ours_and_passes(backend: JSONLBackend, monkeypat
         with pytest.raises(BackendUnavailableError, match="too many files") as caught:
             call("s")
         assert caught.value.retryable
+
+
+@pytest.mark.parametrize("second", [',"messages":[{"role"', ',"session":{"key"'])
+@pytest.mark.parametrize("beginning", ['{"~":', '{ "~":'])
+def test_two_lines_that_became_one_are_said(tmp_path: Path, beginning: str, second: str) -> None:
+    """Where a piece is lost that reaches from one batch into the next, what is left may be JSON that has keys twice."""
+    own = ChatMessage("user", "has", extra={"~": 1, "messages": 2, "session": 3})
+    with JSONLBackend(tmp_path) as backend:
+        backend.write("s", append=[own, own])
+        for number in (1, 2):
+            backend.write("s", append=[ChatMessage("user", f"first {number}"), own], attributes={"a": number})
+        backend.append("s", BYE)
+        assert backend.load("s")[:2] == [own, own]
+    file = tmp_path / "s.jsonl"
+    lines = file.read_text().splitlines(keepends=True)
+    one = lines[2][:-2] + lines[3][lines[3].index(second) :]
+    assert isinstance(json.loads(one), dict)
+    file.write_text("".join([*lines[:2], one.replace('{"~":', beginning, 1), lines[4]]))
+    with JSONLBackend(tmp_path) as backend:
+        with pytest.warns(CorruptRecordWarning):
+            assert backend.load("s") == [own, own, BYE]
+        backend.compact("s")
+        assert backend.load("s") == [own, own, BYE]
+    assert b"first 1" in (tmp_path / "s.jsonl.corrupt").read_bytes()
