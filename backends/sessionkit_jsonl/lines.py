@@ -226,10 +226,19 @@ def _ends_early(raw: bytes) -> bool:
     try:
         msgspec.json.decode(raw)
     except msgspec.DecodeError as error:
-        return "truncated" in str(error)
+        return "truncated" in str(error) and not _is_whole(raw)
     except RecursionError:
         pass
     return False
+
+
+def _is_whole(raw: bytes) -> bool:
+    """Whether the standard library takes it: half of a surrogate is truncated to msgspec, wherever it stands."""
+    try:
+        json.loads(raw)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _parse_slowly(raw: bytes) -> Line | None:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from copy import copy
-from itertools import islice
 
 from msgspec import UNSET, UnsetType
 
@@ -19,7 +18,7 @@ from sessionkit.record_backend import T
 from sessionkit_jsonl import files
 from sessionkit_jsonl.compaction import content, is_due, known_time, snapshot_of
 from sessionkit_jsonl.floor import RevisionFloor, is_believable
-from sessionkit_jsonl.lines import LARGEST, Mark, UnknownVersionError, header_line, parse, record_line
+from sessionkit_jsonl.lines import LARGEST, Mark, UnknownVersionError, header_line, is_beginning, parse, record_line
 from sessionkit_jsonl.reading import Entry, newest_first
 from sessionkit_jsonl.view import SessionView, decoded, scan_file
 from sessionkit_jsonl.window import BrokenChainError, Window
@@ -109,7 +108,8 @@ class SessionLog:
             self._newest, self._snapshot_at = view.standing.newest, view.standing.snapshot_at
             self._dead = min(view.standing.dead, self._size)
             self._prefix = b"" if window.is_terminated else b"\n"
-            self._torn = bool(self._prefix) and any(parse(raw) is None for _, raw in islice(window.lines_backward(), 1))
+            last = next(window.lines_backward(), (0, b""))[1]
+            self._torn = parse(last) is None and (bool(self._prefix) or is_beginning(last))
             self._size_looked_at, self._modified_looked_at = self._size, self._modified
         return self.record
 

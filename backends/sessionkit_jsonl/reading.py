@@ -312,7 +312,7 @@ class Scan:
             is_open = offset + len(raw) == size
             if not self.standing.exists:
                 self._settle_creation(offset if is_open else size)
-            elif is_open:
+            elif is_open or is_beginning(raw):  # its newline may be all of a write that was cut short in its turn
                 self._settle_torn()
         self.standing.unreadable = bool(self.unreadable)
         self.unreadable += self.out_of_place

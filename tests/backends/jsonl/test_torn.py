@@ -98,6 +98,26 @@ def test_torn_writes_in_a_row_are_no_loss(tmp_path: Path, file: Path, torn: int)
     assert len((tmp_path / "s.jsonl.corrupt").read_bytes().splitlines()) == torn
 
 
+@pytest.mark.parametrize("torn", [1, 2])
+def test_a_write_that_only_ended_a_torn_line_is_no_loss(tmp_path: Path, file: Path, torn: int) -> None:
+    """It was cut after its first byte, the newline: the line before is as torn as it was."""
+    with JSONLBackend(tmp_path) as backend:
+        backend.append("s", HI)
+        backend.append("s", ODD)
+    record = file.read_bytes().splitlines(keepends=True)[-1]
+    for _ in range(torn):
+        with file.open("ab") as writing:
+            writing.write(record[:40] + b"\n")
+        with JSONLBackend(tmp_path) as backend:
+            assert backend.load("s") == [HI, ODD]
+    with JSONLBackend(tmp_path) as backend:
+        backend.append("s", YO)
+        assert backend.load("s") == [HI, ODD, YO]
+        backend.compact("s")
+        assert backend.load("s") == [HI, ODD, YO]
+    assert (tmp_path / "s.jsonl.corrupt").read_bytes() == (record[:40] + b"\n") * torn
+
+
 def test_a_damaged_line_before_a_torn_one_is_a_loss(tmp_path: Path, file: Path) -> None:
     """A line that was whole once is said to be lost, whatever follows on it."""
     with JSONLBackend(tmp_path) as backend:
