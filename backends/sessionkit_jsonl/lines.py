@@ -219,14 +219,15 @@ def is_unfinished_header(raw: bytes) -> bool:
 
 def is_beginning(raw: bytes) -> bool:
     """Whether the line is the beginning of some JSON and not all of it: what a crash leaves, and little else does."""
-    return _ends_early(raw) or _ends_early(raw + b"0")  # a number may have been cut where it can't end
+    # A number may have been cut where it can't end.
+    return (_ends_early(raw) or _ends_early(raw + b"0")) and not _is_whole(raw)
 
 
 def _ends_early(raw: bytes) -> bool:
     try:
         msgspec.json.decode(raw)
     except msgspec.DecodeError as error:
-        return "truncated" in str(error) and not _is_whole(raw)
+        return "truncated" in str(error)
     except RecursionError:
         pass
     return False
