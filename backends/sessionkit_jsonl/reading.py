@@ -255,6 +255,7 @@ class Scan:
         out_of_place: the same for lines that were put where they can't have been written.
         in_order: whether each line could stand below the one before it.
         unread: whether nothing but headers was read since the last line that could not be.
+        settled: how many of the unreadable lines stand above a header, so that no later one is about them.
     """
 
     standing: Standing = attrs.Factory(Standing)
@@ -265,6 +266,7 @@ class Scan:
     last: Mark | None = None
     in_order: bool = True
     unread: bool = False
+    settled: int = 0
 
     def pass_line(self, offset: int, line: Line, length: int) -> None:
         """Go past a line that begins at `offset`: what it replaces or removes is not live any more."""
@@ -351,11 +353,12 @@ class Scan:
         """
         header = -1 if self.standing.snapshot_at is None else self.standing.snapshot_at
         kept: list[tuple[int, bytes]] = []
-        for offset, raw in self.unreadable:
+        for offset, raw in self.unreadable[self.settled :]:
             after_header = 0 <= header < offset and (offset >= surely or is_beginning(raw))
             (self.torn if after_header or is_unfinished_header(raw) else kept).append((offset, raw))
-        self.unreadable = kept
-        self.unread = bool(kept)
+        self.unreadable[self.settled :] = kept
+        self.settled = len(self.unreadable)  # a later header stands below them, and says nothing about them
+        self.unread = bool(self.unreadable)
 
 
 def scan(data: bytes) -> Scan:

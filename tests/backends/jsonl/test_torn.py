@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from sessionkit import ChatMessage, CorruptRecordWarning, CorruptSessionError
-from sessionkit_jsonl import JSONLBackend
-from sessionkit_jsonl.lines import is_beginning
+from sessionkit_jsonl import JSONLBackend, reading
+from sessionkit_jsonl.lines import Snapshot, header_line, is_beginning, is_unfinished_header
+from sessionkit_jsonl.reading import scan
 
 HI, YO = ChatMessage("user", "hi"), ChatMessage("assistant", "yo")
 ODD = ChatMessage("user", 'é😀\n\\ "\x01', extra={"numbers": [1, -2.5e-10, 1e100], "~": {"a": [True, False, None, {}]}})
@@ -180,3 +181,17 @@ def test_a_killed_restore_leaves_no_conversation(tmp_path: Path, file: Path, cal
             backend.append("s", HI)
             assert backend.delete_session("s")
     assert [path.name for path in tmp_path.glob("s*")] == []
+
+
+def test_garbage_before_many_headers_is_read_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line that can't be read is asked a few times what it is, not once for each header that follows."""
+    asked: list[bytes] = []
+
+    def noted(raw: bytes) -> bool:
+        asked.append(raw)
+        return is_unfinished_header(raw)
+
+    monkeypatch.setattr(reading, "is_unfinished_header", noted)
+    header = header_line(Snapshot("s", 0))
+    assert scan(b"garbage\n" * 100 + header * 100).standing.unreadable
+    assert len(asked) <= 200
