@@ -158,14 +158,32 @@ def replaced(backend: JSONLBackend) -> None:
     backend.append("s", MESSAGES[1])
 
 
+def cleared(backend: JSONLBackend) -> None:
+    """A session whose only message was removed with all."""
+    backend.append("s", MESSAGES[0])
+    backend.clear_messages("s")
+
+
+def updated(backend: JSONLBackend) -> None:
+    """A session whose last message was replaced."""
+    backend.append("s", MESSAGES[0])
+    backend.update_last("s", MESSAGES[1])
+
+
+def named(backend: JSONLBackend) -> None:
+    """A session that got several names."""
+    for name in ("a", "b", "c"):
+        backend.set_session_name("s", name)
+
+
 HISTORIES: dict[str, Callable[[JSONLBackend], object]] = {
     "append": lambda backend: backend.append("s", MESSAGES[0]),
     "replaced": replaced,
     "attributes": lambda backend: backend.write("s", append=MESSAGES[:1], attributes={"a": 1}),
     "batch": lambda backend: backend.write("s", append=MESSAGES[:2]),
     "name": lambda backend: backend.set_session_name("s", "name"),
-    "clear": lambda backend: (backend.append("s", MESSAGES[0]), backend.clear_messages("s")),
-    "update": lambda backend: (backend.append("s", MESSAGES[0]), backend.update_last("s", MESSAGES[1])),
+    "clear": cleared,
+    "update": updated,
 }
 
 
@@ -197,7 +215,7 @@ AFTER: dict[str, Callable[[JSONLBackend], object]] = {
     "nothing": lambda _: None,
     "append": lambda backend: backend.append("s", MESSAGES[3]),
     "update": lambda backend: [backend.update_last("s", message) for message in MESSAGES[3:6]],
-    "name": lambda backend: [backend.set_session_name("s", name) for name in ("a", "b", "c")],
+    "name": named,
     "remove": lambda backend: backend.remove_last("s"),
 }
 
