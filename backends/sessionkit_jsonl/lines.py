@@ -61,6 +61,9 @@ NO_ATTRIBUTES = Raw(b"{}")
 Time = Annotated[int, msgspec.Meta(ge=EARLIEST, le=LATEST)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
+Order = tuple[int, int, bool]
+"""A line's revision, its number of messages, and whether it holds none itself."""
+
 LARGEST = 2**63 - 1
 """The largest `Count` that can be read, so none beyond it may be written."""
 
@@ -101,6 +104,10 @@ class Mark(
     dead: Count = 0
     torn: bool = False
 
+    def order(self, messages: Sequence[bytes]) -> Order:
+        """What grows from line to line, for one with these messages; equal it may stay only where there are none."""
+        return self.revision, self.message_count, not messages
+
 
 class Snapshot(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """What is known of a session besides its messages and counts, by the names of `SessionRecord`."""
@@ -128,12 +135,7 @@ class Line(msgspec.Struct):
 
     def may_follow(self, revision: int, message_count: int) -> bool:
         """Whether the line can stand somewhere below one after which that was how things stood."""
-        own = self.mark
-        if own is None or own.revision > revision:
-            return True
-        if own.revision < revision:
-            return False
-        return own.message_count > message_count or (own.message_count == message_count and not self.messages)
+        return self.mark is None or self.mark.order(self.messages) > (revision, message_count, False)
 
 
 class _Record(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, rename={"mark": "~"}):

@@ -366,7 +366,8 @@ def scan(data: bytes) -> Scan:
     found = _pass_all(data, frozenset())
     if found.in_order:
         return found
-    marked = [(offset, line) for offset, raw in _lines(data) if (line := parse(raw)) and line.mark is not None]
+    parsed = ((offset, parse(raw)) for offset, raw in _lines(data))
+    marked = [(offset, line.mark.order(line.messages)) for offset, line in parsed if line and line.mark]
     return _pass_all(data, misplaced(marked))
 
 

@@ -211,6 +211,21 @@ def test_a_message_put_above_any_line_is_not_lost_in_silence(tmp_path: Path, fir
         aside.unlink()
 
 
+def test_of_a_line_and_its_copy_the_first_is_kept(tmp_path: Path) -> None:
+    """So that what somebody else wrote between them, and we counted, stays."""
+    foreign = ChatMessage("system", "by hand")
+    file = tmp_path / "s.jsonl"
+    with JSONLBackend(tmp_path) as backend:
+        backend.append("s", MESSAGES[0])
+        copied = file.read_bytes().splitlines(keepends=True)[-1]
+        file.write_bytes(file.read_bytes() + b'{"role":"system","content":"by hand"}\n')
+        backend.append("s", MESSAGES[1])
+    lines = file.read_bytes().splitlines(keepends=True)
+    lines.insert(3, copied)
+    file.write_bytes(b"".join(lines))
+    check(tmp_path, [MESSAGES[0], foreign, MESSAGES[1]])
+
+
 AFTER: dict[str, Callable[[JSONLBackend], object]] = {
     "nothing": lambda _: None,
     "append": lambda backend: backend.append("s", MESSAGES[3]),
