@@ -47,10 +47,7 @@ class SessionView:
     def messages(self) -> list[tuple[Entry, ChatMessage]]:
         """All messages, oldest first, with a warning for each line that can't be read or is out of place."""
         found = self.scan()
-        readable, bad = decoded(found.live)
-        for offset, _ in sorted(found.unreadable + bad):
-            self._warn(offset)
-        return readable
+        return self._decoded(found, found.live)
 
     def newest_messages(self, count: int) -> list[tuple[Entry, ChatMessage]]:
         """The newest messages, oldest first, at a cost of as many."""
@@ -68,10 +65,7 @@ class SessionView:
         found = self.scan()
         wanted = [term.encode() for term in terms]
         candidates = [entry for entry in found.live if _may_hold(entry.raw, wanted)]
-        readable, bad = decoded(candidates)
-        for offset, _ in sorted(found.unreadable + bad):
-            self._warn(offset)
-        return (message.text for _, message in readable)
+        return (message.text for _, message in self._decoded(found, candidates))
 
     def _checked_key(self, key: str | None) -> str:
         snapshot = self.standing.snapshot
@@ -85,10 +79,13 @@ class SessionView:
             return key
         return "" if snapshot is None else snapshot.key
 
-    def _warn(self, offset: int) -> None:
-        what = f"the line at byte {offset} can't be read, or is out of place, and was left out"
-        msg = f"{self._path}: {what}; compact() sets it aside"
-        warn_caller(msg, CorruptRecordWarning)
+    def _decoded(self, found: Scan, entries: Iterable[Entry]) -> list[tuple[Entry, ChatMessage]]:
+        """Those of these messages that can be read, with a warning for each line that can't be."""
+        readable, bad = decoded(entries)
+        for offset, _ in sorted(found.unreadable + bad):
+            what = f"the line at byte {offset} can't be read, or is out of place, and was left out"
+            warn_caller(f"{self._path}: {what}; compact() sets it aside", CorruptRecordWarning)
+        return readable
 
 
 @contextmanager
