@@ -230,7 +230,7 @@ def _ends_early(raw: bytes) -> bool:
         msgspec.json.decode(raw)
     except msgspec.DecodeError as error:
         return "truncated" in str(error)
-    except RecursionError:
+    except (UnicodeDecodeError, RecursionError):
         pass
     return False
 

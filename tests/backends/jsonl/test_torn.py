@@ -165,6 +165,9 @@ def test_every_beginning_is_known_for_one(tmp_path: Path) -> None:
         assert not is_beginning(b"#" + line[1:-5])
     assert not is_beginning(b"\0" * 10)
     assert not is_beginning(b"[" * 100_000)
+    for key in (b"k\xa2,", b"pr\xe5v"):
+        for damaged in (b'{"role":"user","~":{"%b":1}}' % key, b'{"%b":1,"role":"us' % key):
+            assert not is_beginning(damaged)
 
 
 @pytest.mark.parametrize("call", ["delete", "remove", "create"])
