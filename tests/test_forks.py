@@ -87,8 +87,10 @@ def test_a_lock_that_another_thread_holds_does_not_hang_the_child() -> None:
 
 
 INTERRUPTED = """
-import os, time
+import os, signal, time
 from sessionkit.forks import survive_forks
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell may have had us ignore
 
 class Backend:
     calls = []
@@ -209,7 +211,7 @@ opened = []
 opening = Opening()
 forks.survive_forks(opening)
 child = os.fork()
-print(*opening.calls, *opened[0].calls, flush=True)
+os.write(1, f"{' '.join(opening.calls + opened[0].calls)}\\n".encode())
 if child == 0:
     os._exit(0)
 os.waitpid(child, 0)

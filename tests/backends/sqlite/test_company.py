@@ -134,9 +134,10 @@ def test_short_lived_processes_index_too(path: Path, monkeypatch: pytest.MonkeyP
 def test_interrupted_writers_end_and_harm_nobody(path: Path) -> None:
     """Processes stopped by Ctrl-C close their stores and end; what they had acknowledged is there, and others go on."""
     script = """
-import sys
+import signal, sys
 from sessionkit import ChatMessage
 from sessionkit_sqlite import SQLiteBackend
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell may have had us ignore
 done = 0
 try:
     with SQLiteBackend(sys.argv[1]) as backend:
