@@ -194,6 +194,9 @@ def _hammer(backend: OpenBackend, job: dict[str, Any]) -> None:
         _say("done")
 
 
+_COMPACTIONS = 20  # each may cost as much as all that was appended so far
+
+
 def _append(backend: OpenBackend, job: dict[str, Any]) -> None:
     """Append in several threads, and where there are ``setters``, compact and set what they set in one more."""
     key, rounds = job["key"], job["count"]
@@ -202,7 +205,7 @@ def _append(backend: OpenBackend, job: dict[str, Any]) -> None:
         return lambda: append_all(backend, key, name, rounds)
 
     def beside() -> None:
-        for i in range(rounds):
+        for i in range(min(rounds, _COMPACTIONS)):
             backend.compact(key)
             for setter in job["setters"]:
                 take(backend, key, Step(setter, f"{i}"))
