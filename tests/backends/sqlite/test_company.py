@@ -157,7 +157,10 @@ except KeyboardInterrupt:
             assert writer.stdout.readline() == "open\n"
             time.sleep(0.01 * i)
             writer.send_signal(signal.SIGINT)
-            printed, _ = writer.communicate(timeout=60)
+            try:
+                printed, _ = writer.communicate(timeout=60)
+            finally:
+                writer.kill()  # or one that does not end would append for ever
             assert writer.returncode == 0
             acknowledged = int(printed)
             other.append("k", ChatMessage.user(str(i)))
