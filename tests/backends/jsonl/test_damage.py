@@ -22,18 +22,6 @@ from sessionkit_jsonl import JSONLBackend
 HI, YO, BYE = ChatMessage("user", "hi"), ChatMessage("assistant", "yo"), ChatMessage("user", "bye")
 
 
-@pytest.fixture
-def backend(tmp_path: Path) -> JSONLBackend:
-    """An empty store."""
-    return JSONLBackend(tmp_path)
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """The file of the session "s"."""
-    return tmp_path / "s.jsonl"
-
-
 def test_every_torn_tail_is_as_if_never_written(tmp_path: Path, backend: JSONLBackend, file: Path) -> None:
     """Wherever a crash cuts the last write off, the session is as before it, without a warning, and goes on."""
     backend.append("s", HI)

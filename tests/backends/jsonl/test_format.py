@@ -18,12 +18,6 @@ HI, YO = ChatMessage("user", "hi"), ChatMessage("assistant", "yo")
 DEEP = '{"role":"user","content":' + '{"a":' * 10_000 + "1" + "}" * 10_000 + "}"
 
 
-@pytest.fixture
-def backend(tmp_path: Path) -> JSONLBackend:
-    """An empty store."""
-    return JSONLBackend(tmp_path)
-
-
 def test_the_documented_example_is_read(backend: JSONLBackend, tmp_path: Path) -> None:
     """The example in the format's documentation means what stands there."""
     text = inspect.getdoc(sessionkit_jsonl.lines) or ""

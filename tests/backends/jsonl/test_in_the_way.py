@@ -3,6 +3,7 @@
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -158,3 +159,15 @@ def test_a_new_folder_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.M
     synced.clear()
     JSONLBackend(tmp_path / "new" / "store", fsync=True).close()
     assert synced == []
+
+
+def test_an_option_that_is_none_is_refused(tmp_path: Path) -> None:
+    """A wrong mode must not open read-only in silence, nor a text count as true; nothing is created."""
+    options: list[tuple[dict[str, Any], type[Exception], str]] = [
+        ({"mode": "r/w"}, ValueError, "mode must be one of rw, ro"),
+        ({"fsync": "no"}, TypeError, "fsync is True or False"),
+    ]
+    for given, kind, error in options:
+        with pytest.raises(kind, match=error):
+            JSONLBackend(tmp_path / "new", **given)
+    assert list(tmp_path.iterdir()) == []

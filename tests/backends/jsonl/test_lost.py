@@ -22,18 +22,6 @@ from sessionkit_jsonl import JSONLBackend, files
 HI, YO, BYE = ChatMessage("user", "hi"), ChatMessage("assistant", "yo"), ChatMessage("user", "bye")
 
 
-@pytest.fixture
-def backend(tmp_path: Path) -> JSONLBackend:
-    """An empty store."""
-    return JSONLBackend(tmp_path)
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """The file of the session "s"."""
-    return tmp_path / "s.jsonl"
-
-
 CREATING: dict[str, Callable[[JSONLBackend], object]] = {
     "append": lambda backend: backend.append("s", HI),
     "write": lambda backend: backend.write("s", append=[HI]),

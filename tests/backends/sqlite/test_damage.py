@@ -41,13 +41,17 @@ def test_a_damaged_session_is_left_out_of_lists(damaged: SQLiteBackend, read: st
 @pytest.mark.parametrize("read", sorted(READS))
 def test_who_is_warned_may_use_the_store(damaged: SQLiteBackend, read: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No lock is held meanwhile: whatever shows warnings may keep them where they were found."""
+
+    def keep(message: Warning, *_: object) -> None:
+        damaged.append("log", ChatMessage.system(str(message)))
+        lengths.append(len(damaged.load("log")))
+
+    lengths: list[int] = []
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        monkeypatch.setattr(
-            warnings, "showwarning", lambda message, *_: damaged.append("log", ChatMessage.system(str(message)))
-        )
+        monkeypatch.setattr(warnings, "showwarning", keep)
         READS[read](damaged)
-    assert len(damaged.load("log")) == 1
+    assert lengths == [1]
 
 
 def test_a_damaged_session_is_an_error_that_says_where(damaged: SQLiteBackend) -> None:
