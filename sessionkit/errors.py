@@ -6,7 +6,10 @@
     ├── InvalidSessionKeyError   (also a ValueError)
     ├── InvalidMessageError      (also a ValueError)
     ├── BackendURLError          (also a ValueError)
+    ├── ConfigurationError       (also a ValueError)
     ├── ConflictError
+    │   └── TurnTakenError       session_key, turn_id, since, heartbeat_at
+    ├── UnknownSessionError      (also a LookupError)
     ├── UnsupportedOperationError
     ├── BackendClosedError
     ├── CorruptSessionError      session_key, where
@@ -21,6 +24,7 @@ would show a secret. Backends written elsewhere must raise these classes too, be
 reach exceptions.
 """
 
+from datetime import datetime
 from typing import Literal
 
 Outcome = Literal["not_applied", "unknown"]
@@ -42,8 +46,47 @@ class BackendURLError(SessionKitError, ValueError):
     """A backend's URL, or one of its options, is wrong; the message says what, and what is known instead."""
 
 
+class ConfigurationError(SessionKitError, ValueError):
+    """A setting is wrong; the message names the setting, where it was made, and what was expected."""
+
+
 class ConflictError(SessionKitError):
     """Somebody else changed the session, runs a turn in it, or it exists already. Nothing was changed."""
+
+
+class TurnTakenError(ConflictError):
+    """Another turn runs in the session, and it was not to be taken over.
+
+    Attributes:
+        session_key: the session.
+        turn_id: the turn that runs.
+        since: when it began, as far as is known.
+        heartbeat_at: its last sign of life, as far as is known.
+    """
+
+    session_key: str
+    turn_id: str | None
+    since: datetime | None
+    heartbeat_at: datetime | None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        session_key: str,
+        turn_id: str | None,
+        since: datetime | None = None,
+        heartbeat_at: datetime | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.session_key = session_key
+        self.turn_id = turn_id
+        self.since = since
+        self.heartbeat_at = heartbeat_at
+
+
+class UnknownSessionError(SessionKitError, LookupError):
+    """There is no session of that key, where one is needed. Nothing was created."""
 
 
 class UnsupportedOperationError(SessionKitError):

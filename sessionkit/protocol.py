@@ -366,6 +366,25 @@ class SupportsTurns(Protocol):
 
 
 @runtime_checkable
+class SupportsTurnState(Protocol):
+    """**Protocol:** a turn's own signs of life and its end, which must not touch a turn that has taken over."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def set_turn_state(self, session_key: str, turn_id: str, state: str, /) -> int:
+        """`SessionBackend.set_session_state`, but only while `turn_id` is the turn that runs; return the revision.
+
+        ``running`` is a heartbeat; any other state ends the turn. Atomic, and a flat cost.
+
+        Raises:
+            ConflictError: another turn runs, or none; nothing was changed, and nothing created.
+            ValueError: `turn_id` or the state is empty.
+        """
+        ...
+
+
+@runtime_checkable
 class SupportsRestore(Protocol):
     """**Protocol:** a session put back as it was."""
 
@@ -417,6 +436,7 @@ PROVIDED = tuple(name for name in vars(SessionBackend) if not name.startswith("_
 OPTIONAL_PROTOCOLS: Mapping[str, str] = {
     "SupportsWrite": "write",
     "SupportsTurns": "begin_turn",
+    "SupportsTurnState": "set_turn_state",
     "SupportsRestore": "restore",
 }
 """The optional protocols, and the one method of each."""

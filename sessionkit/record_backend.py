@@ -1,7 +1,8 @@
 """What all backends share that keep a `SessionRecord` of each session; for authors of backends.
 
 Names, owners, contexts, states and turns are changes of the record, and reading them is looking at it. So a backend
-that can have a record looked at and changed has nine of the methods, and one more for `sessionkit.SupportsTurns`.
+that can have a record looked at and changed has nine of the methods, and with them `sessionkit.SupportsTurns` and
+`sessionkit.SupportsTurnState`.
 """
 
 # ruff: noqa: D102 -- what each override promises stands in the protocol
@@ -14,7 +15,7 @@ from typing import Self, TypeVar, cast
 from sessionkit.keys import check_not_negative, check_session_key, check_state, check_text, check_turn_id
 from sessionkit.models import SessionContext, SessionMetadata, SessionState
 from sessionkit.protocol import SessionBackend
-from sessionkit.record import SessionRecord, check_context, sets_anything
+from sessionkit.record import SessionRecord, check_context, check_fences, sets_anything
 
 T = TypeVar("T")
 
@@ -100,6 +101,22 @@ class RecordBackend(SessionBackend):
             return record.session_state()
 
         return cast("SessionState", self._edit(session_key, begin, create=True))
+
+    def set_turn_state(self, session_key: str, turn_id: str, state: str, /) -> int:
+        """`sessionkit.SupportsTurnState.set_turn_state`."""
+        check_session_key(session_key)
+        check_turn_id(turn_id)
+        check_state(state, turn_id)
+
+        def enter(record: SessionRecord) -> int:
+            check_fences(session_key, record, if_revision=None, if_turn=turn_id)
+            record.enter_state(state, turn_id)
+            return record.revision
+
+        revision = self._edit(session_key, enter, create=False)
+        if revision is None:
+            check_fences(session_key, None, if_revision=None, if_turn=turn_id)
+        return cast("int", revision)
 
     def _set_text(self, session_key: str, field: str, value: str) -> None:
         check_session_key(session_key)
