@@ -17,17 +17,8 @@ from msgspec import UNSET, UnsetType
 
 from sessionkit.errors import InvalidMessageError
 from sessionkit.faults import MAX_DEPTH, MAX_INTEGER_DIGITS, find_fault, find_message_fault
-from sessionkit.messages import (
-    JSON,
-    REFUSED,
-    ChatMessage,
-    ToolCall,
-    Usage,
-    fields_to_dict,
-    give_timestamp,
-    in_utc,
-    take_timestamp,
-)
+from sessionkit.fields import REFUSED, give_timestamp, in_utc, take_timestamp
+from sessionkit.messages import JSON, ChatMessage, ToolCall, Usage, fields_to_dict
 from sessionkit.text import searchable_text
 
 if TYPE_CHECKING:

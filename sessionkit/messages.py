@@ -6,15 +6,24 @@ unknown, stays in `ChatMessage.extra` as it came. An absent key and an explicit 
 is kept in `extra`.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Self
 
 import attrs
-import msgspec
 
 from sessionkit.errors import InvalidMessageError
+from sessionkit.fields import (
+    REFUSED,
+    copied,
+    give_timestamp,
+    members,
+    take_content,
+    take_object,
+    take_objects,
+    take_text,
+    take_timestamp,
+)
 from sessionkit.text import searchable_text
 
 JSON = Any
@@ -44,7 +53,19 @@ def _all(calls: Iterable[ToolCall]) -> tuple[ToolCall, ...]:
 
 @attrs.frozen
 class Usage:
-    """What one answer of a model took, as the provider reported it; None is "not reported"."""
+    """What one answer of a model took, as the provider reported it; None is "not reported".
+
+    The totals hold their parts, so that what several answers took can be added up whoever gave them; providers report
+    otherwise, and `ChatMessage.from_openai` and `ChatMessage.from_anthropic` reckon it.
+
+    Attributes:
+        input_tokens: all that went in, the cached ones included.
+        output_tokens: all that came out, the reasoning included.
+        cache_creation_tokens: how many of the input tokens were written to a cache.
+        cache_read_tokens: how many of the input tokens were read from one.
+        reasoning_tokens: how many of the output tokens a model thought with.
+        cost_usd: what it cost in US dollars, as the caller reports it; sessionkit knows no prices.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -132,7 +153,7 @@ class ChatMessage:
                 take = _TAKE.get(key)
                 taken = REFUSED if take is None else take(value)
                 if taken is REFUSED:
-                    extra[key] = _copied(value)
+                    extra[key] = copied(value)
                 else:
                     fields[key] = taken
         except RecursionError:
@@ -148,7 +169,7 @@ class ChatMessage:
         data = fields_to_dict(self)
         try:
             for key, value in data.items():
-                data[key] = _copied(value)
+                data[key] = copied(value)
         except RecursionError:
             raise InvalidMessageError(_TOO_DEEP) from None
         return data
@@ -206,74 +227,12 @@ def fields_to_dict(message: ChatMessage) -> dict[str, JSON]:
     return data
 
 
-def give_timestamp(moment: datetime) -> str:
-    """RFC 3339 in UTC with a ``Z``, and microseconds where there are any: one text for each moment.
-
-    Raises:
-        InvalidMessageError: it is no datetime, or a naive one.
-    """
-    if not isinstance(moment, datetime) or moment.utcoffset() is None:
-        given = f"the naive {moment}" if isinstance(moment, datetime) else type(moment).__name__
-        msg = f"timestamp must be a timezone-aware datetime, such as datetime.now(UTC), not {given}"
-        raise InvalidMessageError(msg)
-    if moment.tzinfo is not UTC:
-        moment = in_utc(moment)
-    return msgspec.json.encode(moment)[1:-1].decode()
-
-
-def in_utc(moment: datetime) -> datetime:
-    """The same moment in UTC.
-
-    Raises:
-        InvalidMessageError: there it is outside the years 1 to 9999.
-    """
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        msg = f"timestamp {moment.isoformat()} is outside the years 1 to 9999 in UTC"
-        raise InvalidMessageError(msg) from None
-
-
-def take_timestamp(value: JSON) -> Any:
-    """The moment that a text of `give_timestamp` names; any other spelling is refused, so that it can be given back."""
-    try:
-        return REFUSED if _is_timestamp(value) is None else _parse_timestamp(value)
-    except (TypeError, ValueError):  # no text, or no such day
-        return REFUSED
-
-
-REFUSED: Any = object()
-"""What a key's function gives for a value that its field can't hold exactly."""
-
-# Hour 24 and a fraction of zeros are other spellings of moments that have one already.
-_is_timestamp = re.compile(r"\d{4}-\d\d-\d\dT(?!24)\d\d:\d\d:\d\d(?:\.(?!000000)\d{6})?Z", re.ASCII).fullmatch
-_parse_timestamp = datetime.fromisoformat
-
-
 _TOO_DEEP = "a message nested this deep can't be copied; 200 levels can be stored"
 
 
 def _stamped(fields: dict[str, Any]) -> dict[str, Any]:
     fields.setdefault("timestamp", datetime.now(UTC))
     return fields
-
-
-def _take_text(value: JSON) -> Any:
-    return value if isinstance(value, str) else REFUSED
-
-
-def _take_object(value: JSON) -> Any:
-    return _copied(value) if isinstance(value, dict) else REFUSED
-
-
-def _take_objects(value: JSON) -> Any:
-    if isinstance(value, list) and all(isinstance(item, dict) for item in value):
-        return _copied(value)
-    return REFUSED
-
-
-def _take_content(value: JSON) -> Any:
-    return value if isinstance(value, str) else _take_objects(value)
 
 
 def _take_tool_calls(value: JSON) -> Any:
@@ -290,16 +249,16 @@ def _take_tool_calls(value: JSON) -> Any:
 
 
 def _take_tool_call(item: JSON) -> Any:
-    outer = _members(item)
-    inner = _members(outer.get("function"))
+    outer = members(item)
+    inner = members(outer.get("function"))
     call_id, name, arguments = outer.get("id"), inner.get("name"), inner.get("arguments")
     if not (outer.get("type") == "function" and isinstance(call_id, str)):
         return REFUSED
     if not (isinstance(name, str) and isinstance(arguments, str)):
         return REFUSED
-    extra = {key: _copied(value) for key, value in outer.items() if key not in {"id", "type", "function"}}
+    extra = {key: copied(value) for key, value in outer.items() if key not in {"id", "type", "function"}}
     if len(inner) > 2:  # noqa: PLR2004 -- more than the name and the arguments
-        extra["function"] = {key: _copied(value) for key, value in inner.items() if key not in {"name", "arguments"}}
+        extra["function"] = {key: copied(value) for key, value in inner.items() if key not in {"name", "arguments"}}
     return ToolCall(call_id, name, arguments, extra)
 
 
@@ -309,7 +268,7 @@ def _give_tool_call(call: ToolCall) -> dict[str, JSON]:
     if not call.extra:
         return outer
     extra = dict(call.extra)
-    inner = extra.pop("function", _NOTHING)
+    inner = extra.pop("function", {})
     if not isinstance(inner, dict) or not outer.keys().isdisjoint(extra) or not function.keys().isdisjoint(inner):
         msg = "the extra of a tool call repeats one of its fields, or its 'function' is no dict"
         raise InvalidMessageError(msg)
@@ -327,23 +286,23 @@ def _take_usage(value: JSON) -> Any:
 USAGE_FIELDS: dict[str, tuple[type, ...]] = dict.fromkeys(attrs.fields_dict(Usage), (int,)) | {"cost_usd": (int, float)}
 
 _TAKE: dict[str, Callable[[JSON], Any]] = {
-    "role": _take_text,
-    "content": _take_content,
-    "name": _take_text,
+    "role": take_text,
+    "content": take_content,
+    "name": take_text,
     "tool_calls": _take_tool_calls,
-    "tool_call_id": _take_text,
-    "reasoning": _take_text,
-    "raw_content_blocks": _take_objects,
-    "tool_metadata": _take_object,
+    "tool_call_id": take_text,
+    "reasoning": take_text,
+    "raw_content_blocks": take_objects,
+    "tool_metadata": take_object,
     "timestamp": take_timestamp,
-    "id": _take_text,
-    "provider_response_id": _take_text,
-    "status": _take_text,
-    "model": _take_text,
+    "id": take_text,
+    "provider_response_id": take_text,
+    "status": take_text,
+    "model": take_text,
     "usage": _take_usage,
 }
 
-TEXT_FIELDS = tuple(key for key, take in _TAKE.items() if take is _take_text and key != "role")
+TEXT_FIELDS = tuple(key for key, take in _TAKE.items() if take is take_text and key != "role")
 """The fields of `ChatMessage` that are text or None."""
 
 _VERBATIM_KEYS = (*TEXT_FIELDS, "raw_content_blocks", "tool_metadata")
@@ -353,23 +312,6 @@ def represents(key: str, value: JSON) -> bool:
     """Whether the message has a field for the key that can hold the value, so that it has no place in `extra`."""
     take = _TAKE.get(key)
     return take is not None and take(value) is not REFUSED
-
-
-_NOTHING: dict[str, JSON] = {}
-
-
-def _members(value: JSON) -> dict[str, JSON]:
-    """The members of an object; of anything else, none."""
-    return value if isinstance(value, dict) else _NOTHING
-
-
-def _copied(value: JSON) -> JSON:
-    """The value with lists and dicts of its own; anything else is shared, as it can't change."""
-    if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_copied(item) for item in value]
-    return value
 
 
 def _shape(data: object) -> str:

@@ -14,8 +14,9 @@ import attrs
 from sessionkit.clock import from_datetime, now, optional_datetime, optional_microseconds, to_datetime
 from sessionkit.codec import decode_json, encode_json
 from sessionkit.errors import ConflictError
+from sessionkit.fields import give_timestamp
 from sessionkit.keys import check_count, check_text
-from sessionkit.messages import JSON, ChatMessage, TimestampedMessage, give_timestamp
+from sessionkit.messages import JSON, ChatMessage, TimestampedMessage
 from sessionkit.models import IDLE, RUNNING, SessionContext, SessionMetadata, SessionState
 
 _LARGEST_KEPT = 2**53  # a revision that `restore` takes over; stores keep 63 bits
