@@ -31,19 +31,24 @@ class Tail:
     """What a turn writes at the end of its session, one write after the other.
 
     Attributes:
-        revision: the session's, after the last write; None before the first.
-        is_alone: whether nobody else has changed the session since the first write, as far as this turn's writes show.
+        revision: the session's, after the last write; before the first, what is known of it, or None.
+        is_alone: whether nobody else has changed the session since that revision, as far as the writes show.
     """
 
-    def __init__(self, turn: "Turn", *, revision: int | None = None, newest: ChatMessage | None = None) -> None:
+    def __init__(self, turn: "Turn", *, revision: int | None = None, stale: ChatMessage | None = None) -> None:
+        """At first the tail is what is there; `stale` is its newest message, if what is written first replaces it."""
         self.revision = revision
         self.is_alone = True
         self._turn = turn
-        self._newest = newest
+        self._newest = stale
+        self._is_stale = stale is not None
         self._behind: list[ChatMessage] = []
 
     def append(self, messages: Sequence[ChatMessage], attributes: Mapping[str, JSON]) -> None:
         """Add messages, and merge attributes, in one write."""
+        if messages and self._is_stale:
+            self.replace(messages, attributes)
+            return
         try:
             self.revision = self._turn.write(append=messages, attributes=attributes, if_revision=self.revision)
         except ConflictError:
@@ -52,16 +57,17 @@ class Tail:
         self._behind = []
         self._newest = messages[-1] if messages else self._newest
 
-    def replace(self, message: ChatMessage, attributes: Mapping[str, JSON]) -> None:
-        """Put a message in the place of the last one that was written here; what others wrote after it stays after it.
+    def replace(self, messages: Sequence[ChatMessage], attributes: Mapping[str, JSON]) -> None:
+        """Put messages in the place of the last one that was written here; what others wrote after it stays after them.
 
-        Where somebody has removed that one, it is added at the end.
+        Where somebody has removed that one, they are added at the end.
         """
+        self._is_stale = False
         while self._newest is not None:
             try:
                 self.revision = self._turn.write(
                     drop_last=1 + len(self._behind),
-                    append=[message, *self._behind],
+                    append=[*messages, *self._behind],
                     attributes=attributes,
                     if_revision=self.revision,
                 )
@@ -69,9 +75,12 @@ class Tail:
                 self._meet_others()
                 self._look_again()
             else:
-                self._newest = message
+                self._newest = messages[-1]
                 return
-        self.append([message], attributes)
+        self.append(messages, attributes)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
 
     def _meet_others(self) -> None:
         """Somebody has written: where it was another turn, that is a `ConflictError`."""
@@ -100,6 +109,34 @@ class Tail:
             count *= 2
 
 
+class Draft:
+    """`Tail` for what is to be stored at the end, in one write; without a tail, never.
+
+    Attributes:
+        messages: what is held back.
+    """
+
+    def __init__(self, tail: Tail | None) -> None:
+        self.messages: list[ChatMessage] = []
+        self._attributes: dict[str, JSON] = {}
+        self._tail = tail
+
+    def append(self, messages: Sequence[ChatMessage], attributes: Mapping[str, JSON]) -> None:
+        """`Tail.append`, later."""
+        self.messages.extend(messages)
+        self._attributes.update(attributes)
+
+    def replace(self, messages: Sequence[ChatMessage], attributes: Mapping[str, JSON]) -> None:
+        """`Tail.replace`, later."""
+        del self.messages[-1:]
+        self.append(messages, attributes)
+
+    def flush(self) -> None:
+        """Store it all."""
+        if self._tail is not None:
+            self._tail.append(self.messages, self._attributes)
+
+
 class AnswerStream:
     """An assistant's message that grows; use it in ``with``.
 
@@ -112,9 +149,9 @@ class AnswerStream:
         ConflictError: by whatever stores, where the turn was taken over; nothing was changed.
     """
 
-    def __init__(self, turn: "Turn", *, interval: float, tail: Tail | None = None, **fields: Any) -> None:
+    def __init__(self, tail: Tail | Draft, *, interval: float, **fields: Any) -> None:
         check_not_negative(interval, "interval")
-        self._tail = Tail(turn) if tail is None else tail
+        self._tail = tail
         self._interval = interval
         self._shell = ChatMessage.assistant(status=INCOMPLETE, **fields)
         self._pieces: list[str] = []
@@ -131,6 +168,11 @@ class AnswerStream:
             return self._final
         content = "".join(self._pieces) if self._pieces else None
         return attrs.evolve(self._shell, content=content, tool_calls=tuple(self._calls.values()))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was written to it."""
+        return not (self._pieces or self._calls or self._final)
 
     @property
     def is_due(self) -> bool:
@@ -152,7 +194,7 @@ class AnswerStream:
     def set(self, **fields: Any) -> None:
         """Set other attributes of the message, such as ``usage``; they are stored with the next piece or at the end."""
         self._shell = attrs.evolve(self._shell, **fields)
-        self._is_changed = bool(self._pieces or self._calls)
+        self._is_changed = not self.is_empty
 
     def finish(self, message: ChatMessage) -> None:
         """Take this message for the whole answer, as it is: what a provider gives once its stream has ended."""
@@ -176,25 +218,22 @@ class AnswerStream:
 
     def store(self, attributes: Mapping[str, JSON] = {}) -> None:
         """Store it as it is now, in one write with the attributes."""
-        write = self._tail.replace if self._is_stored else self._append
-        write(self.message, attributes)
+        write = self._tail.replace if self._is_stored else self._tail.append
+        write([self.message], attributes)
         self._is_stored, self._is_changed = True, False
         self._stored_at = time.monotonic()
 
-    def _append(self, message: ChatMessage, attributes: Mapping[str, JSON]) -> None:
-        self._tail.append([message], attributes)
+    def complete(self) -> None:
+        """The answer is whole: what `finish` has said that it is, else what was written, ``completed``."""
+        self.set(status=COMPLETED)
 
-    def close(self, attributes: Mapping[str, JSON] = {}) -> None:
-        """The answer is whole: store it ``completed``; `finish` has said what it is, or it is what was written."""
-        if self._final is None:
-            self._shell = attrs.evolve(self._shell, status=COMPLETED)
-        if self._is_stored or self._is_changed:
-            self.store(attributes)
-
-    def abandon(self) -> None:
-        """There will be no more: store what there is, ``incomplete`` as it is."""
-        if self._is_changed:
-            self.store()
+    def abandon(self, error: BaseException) -> None:
+        """It was cut off: store what there is, ``incomplete``; what keeps it from that goes into a note of `error`."""
+        try:
+            if self._is_changed:
+                self.store()
+        except SessionKitError as failure:
+            error.add_note(f"and the end of the answer could not be stored: {failure}")
 
     def __enter__(self) -> Self:
         return self
@@ -202,10 +241,8 @@ class AnswerStream:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if error is None:
-            self.close()
-            return
-        try:
-            self.abandon()
-        except SessionKitError as failure:
-            error.add_note(f"and the end of the answer could not be stored: {failure}")
+        if error is not None:
+            self.abandon(error)
+        elif not self.is_empty:
+            self.complete()
+            self.store()

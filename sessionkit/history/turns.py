@@ -16,7 +16,7 @@ from typing import Any
 
 from sessionkit.errors import BackendUnavailableError, SessionKitError, TurnTakenError
 from sessionkit.history.needs import Store, require
-from sessionkit.history.streams import INTERVAL, AnswerStream
+from sessionkit.history.streams import INTERVAL, AnswerStream, Tail
 from sessionkit.keys import check_not_negative, check_session_key
 from sessionkit.messages import JSON, ChatMessage
 from sessionkit.models import IDLE, RUNNING, SessionState
@@ -79,6 +79,7 @@ class Turn:
         key: the session key.
         id: the turn's id, fresh for each.
         started_at: when it began, by the store's clock; None before.
+        revision: the session's after the turn has ended; None before.
     """
 
     def __init__(self, backend: CoreBackend, session_key: str, *, heartbeat: float) -> None:
@@ -91,6 +92,7 @@ class Turn:
         self.key = session_key
         self.id = uuid.uuid4().hex
         self.started_at: datetime | None = None
+        self.revision: int | None = None
         self._heartbeat = _Heartbeat(self.heartbeat, heartbeat)
         self._process = os.getpid()
         self._may_run = False
@@ -175,7 +177,7 @@ class Turn:
             interval: seconds; it is stored no more often than that.
             fields: further attributes of the message, such as ``model``.
         """
-        return AnswerStream(self, interval=interval, **fields)
+        return AnswerStream(Tail(self), interval=interval, **fields)
 
     def heartbeat(self) -> None:
         """Give a sign of life now, as the turn's thread does by itself; for those who must know that it is theirs.
@@ -185,17 +187,17 @@ class Turn:
         """
         self.store.set_turn_state(self.key, self.id, RUNNING)
 
-    def end(self, state: str) -> int:
-        """End it in that state; return the session's new revision.
+    def end(self, state: str) -> None:
+        """End it in that state.
 
         Raises:
             ConflictError: it was taken over; nothing was changed.
         """
         if os.getpid() != self._process:
-            return 0  # the turn is the parent's, and so is the thread
+            return  # the turn is the parent's, and so is the thread
         self._heartbeat.stop()
         self._may_run = False
-        return self.store.set_turn_state(self.key, self.id, state)
+        self.revision = self.store.set_turn_state(self.key, self.id, state)
 
     def give_up(self, error: BaseException) -> None:
         """End it in the state `ERROR`, where it may have begun; what keeps it from that goes into a note of `error`."""
