@@ -205,12 +205,12 @@ class Session:
     def final_response(self) -> str | None:
         """The text of the newest message of the assistant that has any: its content, or the text blocks joined."""
         for message in reversed(self.messages):
-            if message.role == "assistant" and (text := _spoken(message.content)):
+            if message.role == "assistant" and (text := spoken(message.content)):
                 return text
         return None
 
 
-def _spoken(content: str | list[dict[str, JSON]] | None) -> str:
+def spoken(content: str | list[dict[str, JSON]] | None) -> str:
     """What the content says, without what it thinks, calls or shows."""
     if content is None or isinstance(content, str):
         return content or ""

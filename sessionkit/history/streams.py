@@ -28,21 +28,21 @@ _LOOK_BACK = 8
 
 
 class Tail:
-    """What a turn writes at the end of its session, one write after the other.
-
-    Attributes:
-        revision: the session's, after the last write; before the first, what is known of it, or None.
-        is_alone: whether nobody else has changed the session since that revision, as far as the writes show.
-    """
+    """What a turn writes at the end of its session, one write after the other."""
 
     def __init__(self, turn: "Turn", *, revision: int | None = None, stale: ChatMessage | None = None) -> None:
-        """At first the tail is what is there; `stale` is its newest message, if what is written first replaces it."""
-        self.revision = revision
-        self.is_alone = True
+        """At first it is what is there, at that revision; `stale` is its end, if what is written first replaces it."""
+        self._revision = revision
+        self._is_alone = True
         self._turn = turn
         self._newest = stale
         self._is_stale = stale is not None
         self._behind: list[ChatMessage] = []
+
+    @property
+    def revision(self) -> int | None:
+        """The session's by the last write; None where it is not known, or others have written as well."""
+        return self._revision if self._is_alone else None
 
     def append(self, messages: Sequence[ChatMessage], attributes: Mapping[str, JSON]) -> None:
         """Add messages, and merge attributes, in one write."""
@@ -50,10 +50,10 @@ class Tail:
             self.replace(messages, attributes)
             return
         try:
-            self.revision = self._turn.write(append=messages, attributes=attributes, if_revision=self.revision)
+            self._revision = self._turn.write(append=messages, attributes=attributes, if_revision=self._revision)
         except ConflictError:
             self._meet_others()
-            self.revision = self._turn.write(append=messages, attributes=attributes)
+            self._revision = self._turn.write(append=messages, attributes=attributes)
         self._behind = []
         self._newest = messages[-1] if messages else self._newest
 
@@ -65,11 +65,11 @@ class Tail:
         self._is_stale = False
         while self._newest is not None:
             try:
-                self.revision = self._turn.write(
+                self._revision = self._turn.write(
                     drop_last=1 + len(self._behind),
                     append=[*messages, *self._behind],
                     attributes=attributes,
-                    if_revision=self.revision,
+                    if_revision=self._revision,
                 )
             except ConflictError:
                 self._meet_others()
@@ -85,7 +85,7 @@ class Tail:
     def _meet_others(self) -> None:
         """Somebody has written: where it was another turn, that is a `ConflictError`."""
         self._turn.heartbeat()
-        self.is_alone = False
+        self._is_alone = False
 
     def _look_again(self) -> None:
         """Find the message that was written last, and what stands behind it now; at one revision."""
@@ -98,7 +98,7 @@ class Tail:
             if before is None or after is None or before.revision != after.revision:
                 self._turn.heartbeat()  # raises where the session was deleted
                 continue
-            self.revision = after.revision
+            self._revision = after.revision
             places = [place for place, message in enumerate(found) if message == self._newest]
             if places:
                 self._behind = found[places[-1] + 1 :]
@@ -120,6 +120,11 @@ class Draft:
         self.messages: list[ChatMessage] = []
         self._attributes: dict[str, JSON] = {}
         self._tail = tail
+
+    @property
+    def revision(self) -> int | None:
+        """`Tail.revision`."""
+        return None if self._tail is None else self._tail.revision
 
     def append(self, messages: Sequence[ChatMessage], attributes: Mapping[str, JSON]) -> None:
         """`Tail.append`, later."""

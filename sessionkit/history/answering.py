@@ -1,0 +1,262 @@
+"""One exchange with an agent: what it is told, and its answer, stored as it comes.
+
+`SessionHistory.continue_session` and `Memory` differ in what they read of a session; what is said in it, and how that
+is stored, is the same, and stands here. `Exchange` waits for nothing but the store, so that an asynchronous caller can
+hand it over to a thread, piece by piece.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
+from typing import Any, Self, TypedDict, cast
+
+import attrs
+
+from sessionkit.history.keeping import attributes_of, stored_of
+from sessionkit.history.session import Session, spoken
+from sessionkit.history.streams import INCOMPLETE, INTERVAL, AnswerStream, Draft, Tail
+from sessionkit.history.turns import Turn
+from sessionkit.history.windows import window
+from sessionkit.messages import JSON, ChatMessage
+
+Piece = str | ChatMessage
+"""A piece of an answer: text that goes on growing, or a message as a whole."""
+
+Respond = Callable[[list[ChatMessage]], Piece | Iterable[Piece]]
+"""What answers a conversation: an agent, or a call of a model.
+
+It is given the messages, oldest first, and gives a message or several, or text in pieces, or an iterator of these.
+Pieces of text are one growing message of the assistant's. An assistant's message right after them whose text begins
+with them is that answer as a whole, such as the provider gives it at the end of its stream, and takes their place.
+"""
+
+OnText = Callable[[str], object]
+"""What is given each piece of text as it comes."""
+
+Said = str | ChatMessage | Iterable[ChatMessage] | None
+"""What an agent is told: a user's text, a message or several; None to have it go on from where the session stands."""
+
+
+class TurnOptions(TypedDict, total=False):
+    """The options of `turn`."""
+
+    wait: float
+    stuck_after: float | None
+    heartbeat: float
+
+
+class WindowOptions(TypedDict, total=False):
+    """The options of `window`."""
+
+    max_messages: int | None
+    max_tokens: int | None
+    count_tokens: Callable[[ChatMessage], int] | None
+
+
+class ExchangeOptions(TurnOptions, WindowOptions, total=False):
+    """Those of `turn` and of `window`, and ``interval``, the seconds between two writes of an answer that grows."""
+
+    interval: float
+
+
+@attrs.frozen
+class Options:
+    """The options of an exchange, told apart and checked."""
+
+    turn: TurnOptions
+    window: WindowOptions
+    interval: float
+
+    @classmethod
+    def of(cls, given: ExchangeOptions) -> Self:
+        """Tell them apart.
+
+        Raises:
+            TypeError: there is no such option.
+            ValueError: one of the window's is out of range, or lacks another.
+        """
+        known = ExchangeOptions.__annotations__
+        for name in given.keys() - known:
+            msg = f"there is no option {name!r}; known are {', '.join(known)}"
+            raise TypeError(msg)
+        limits = cast("WindowOptions", _picked(given, WindowOptions))
+        window([], **limits)
+        return cls(cast("TurnOptions", _picked(given, TurnOptions)), limits, given.get("interval", INTERVAL))
+
+
+def _picked(given: ExchangeOptions, kind: type) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if name in kind.__annotations__}
+
+
+class Exchange:
+    """What is said in one turn, stored as it is said.
+
+    Attributes:
+        session: the session, whose messages, usage and end are kept up to date.
+        heard: what the agent is given.
+        answer: the messages that the agent has given back, each as a whole.
+    """
+
+    def __init__(self, session: Session, tail: Tail | Draft, *, interval: float) -> None:
+        self.session = session
+        self.heard: list[ChatMessage] = []
+        self.answer: list[ChatMessage] = []
+        self._tail = tail
+        self._interval = interval
+        self._attributes = dict(stored_of(session).attributes)
+        self._stream: AnswerStream | None = None
+        self._waiting: ChatMessage | None = None
+
+    def say(self, messages: list[ChatMessage]) -> None:
+        """Tell the agent something: a conversation that goes on has not ended."""
+        self.session.ended_at = None
+        self._keep(messages)
+
+    def take(self, piece: Piece) -> None:
+        """Take a piece of the answer, and store what is due."""
+        if self.add(piece):
+            self.store()
+
+    def add(self, piece: Piece) -> bool:
+        """Take a piece of the answer without waiting for the store; whether `store` must be called now.
+
+        Raises:
+            TypeError: it is neither text nor a message.
+        """
+        if isinstance(piece, ChatMessage):
+            self._waiting = piece
+            return True
+        if not isinstance(piece, str):
+            msg = f"an answer is text or a ChatMessage, or several of them, not {type(piece).__name__}"
+            raise TypeError(msg)
+        if self._stream is None:
+            self._stream = AnswerStream(self._tail, interval=self._interval, model=self.session.model)
+        self._stream.add(piece)
+        return self._stream.is_due
+
+    def store(self) -> None:
+        """Store what `add` has taken."""
+        message, self._waiting = self._waiting, None
+        if message is None:
+            if self._stream is not None:
+                self._stream.store()
+        elif self._stream is not None and _is_whole_of(message, self._stream.message):
+            self._stream.finish(message)
+            self._end_stream()
+        else:
+            self._end_stream()
+            self.answer.append(message)
+            self._keep([message])
+
+    def close(self) -> None:
+        """The answer has ended: store what is left."""
+        self._end_stream()
+        self._tail.flush()
+
+    @property
+    def revision(self) -> int | None:
+        """The session's revision by the last write; None where others have changed it as well."""
+        return self._tail.revision
+
+    def fail(self, error: BaseException) -> None:
+        """It was cut off: store what there is of it; what keeps it from that goes into a note of `error`."""
+        if self._stream is not None:
+            self._stream.abandon(error)
+
+    def _end_stream(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is None or stream.is_empty:
+            return
+        stream.complete()
+        self.answer.append(stream.message)
+        stream.store(self._changes([stream.message]))
+
+    def _keep(self, messages: list[ChatMessage]) -> None:
+        attributes = self._changes(messages)
+        if messages or attributes:
+            self._tail.append(messages, attributes)
+
+    def _changes(self, messages: list[ChatMessage]) -> dict[str, JSON]:
+        """Take the messages into the session; which of its attributes that changes."""
+        self.session.messages.extend(messages)
+        for message in messages:
+            if message.usage is not None:
+                self.session.usage.add(message.usage)
+        before, self._attributes = self._attributes, attributes_of(self.session)
+        return {name: value for name, value in self._attributes.items() if value != before.get(name)}
+
+
+def begin_exchange(
+    turn: Turn | None, session: Session, said: list[ChatMessage] | None, *, interval: float, at_once: bool
+) -> Exchange:
+    """Tell the agent what was said, in a turn that runs; without a turn nothing is stored.
+
+    Where nothing was, and the newest message is an answer that was cut off, the new answer takes its place.
+    """
+    stale = None
+    if said is None and session.messages and is_cut_off(session.messages[-1]):
+        stale = session.messages.pop()
+    tail = None if turn is None else Tail(turn, revision=stored_of(session).revision, stale=stale)
+    exchange = Exchange(session, tail if tail is not None and at_once else Draft(tail), interval=interval)
+    exchange.say(said or [])
+    return exchange
+
+
+def _is_whole_of(message: ChatMessage, streamed: ChatMessage) -> bool:
+    """Whether the message holds all that was streamed; were it not so, to put it in its place would lose some."""
+    text = spoken(streamed.content).strip()
+    return message.role == "assistant" and spoken(message.content).lstrip().startswith(text)
+
+
+def is_cut_off(message: ChatMessage) -> bool:
+    """Whether it is an answer that was still growing when its turn ended or died."""
+    return message.role == "assistant" and message.status == INCOMPLETE
+
+
+def answer(exchange: Exchange, respond: Respond, on_text: OnText | None) -> None:
+    """Have the agent answer, and store its answer as it comes."""
+    try:
+        with closing(pieces_of(respond(exchange.heard))) as pieces:
+            for piece in pieces:
+                exchange.take(piece)
+                if on_text is not None and isinstance(piece, str):
+                    on_text(piece)
+        exchange.close()
+    except BaseException as error:
+        exchange.fail(error)
+        raise
+
+
+def pieces_of(answer: Piece | Iterable[Piece]) -> Generator[Piece]:
+    """The pieces of what an agent gave.
+
+    Raises:
+        TypeError: it is no answer.
+    """
+    if isinstance(answer, str | ChatMessage):
+        yield answer
+    elif isinstance(answer, Iterable) and not isinstance(answer, Mapping | bytes):
+        yield from answer
+    else:
+        msg = (
+            f"respond gave {type(answer).__name__}, which is no answer; ChatMessage.from_openai() and from_anthropic() "
+        )
+        msg += "make messages of what those return"
+        raise TypeError(msg)
+
+
+def said_messages(said: Said) -> list[ChatMessage] | None:
+    """What is said, as messages; None where nothing is.
+
+    Raises:
+        TypeError: it is neither text nor messages.
+    """
+    if said is None:
+        return None
+    if isinstance(said, str):
+        return [ChatMessage.user(said)]
+    messages = [said] if isinstance(said, ChatMessage) else list(said)
+    for message in messages:
+        if not isinstance(message, ChatMessage):
+            msg = f"what is said is text or ChatMessages, not {type(message).__name__}"
+            raise TypeError(msg)
+    return messages
