@@ -11,12 +11,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import count
 from typing import Any, NamedTuple, cast
 
 import sessionkit
 from sessionkit import (
     ChatMessage,
+    ConflictError,
     CoreBackend,
     OpenBackend,
     SessionContext,
@@ -34,7 +36,8 @@ class Step(NamedTuple):
 
     Attributes:
         operation: the method's name.
-        value: what is set by it, if it sets anything; unlike that of any other step.
+        value: what is set by it, if it sets anything; unlike that of any other step, but for the end of a turn, whose
+            id it is.
         drop: how many messages it drops.
         added: the texts of the messages that it adds.
     """
@@ -68,19 +71,21 @@ SETTERS: dict[str, tuple[str, ...]] = {
 }
 """What sets something and does nothing besides."""
 
-_SETS = {**SETTERS, "write": ("attribute",), "restore": tuple(READ)}
+_SETS = {**SETTERS, "set_turn_state": ("state",), "write": ("attribute",), "restore": tuple(READ)}
 _NEEDS_MESSAGES = {"remove_last", "update_last"}
-_CREATES_NOTHING = {"remove_last", "update_last", "compact", "clear_messages", "delete_session"}
+_BEGINS_A_TURN = {"set_session_state", "begin_turn", "restore"}
+_ENDS_A_TURN = {"set_turn_state", "delete_session"}
+_CREATES_NOTHING = {"remove_last", "update_last", "compact", "clear_messages", "delete_session", "set_turn_state"}
 
 
 def steps(seed: int, operations: Sequence[str]) -> Iterator[Step]:
     """What a writer with that seed does, for ever; the process that looks on knows it too."""
     chance = random.Random(seed)  # noqa: S311 -- no secret
-    length, gone = 0, False
+    length, gone, turn = 0, False, ""
     for number in count(1):
-        unfit = _NEEDS_MESSAGES if not length else set[str]()
+        unfit = (set[str]() if length else _NEEDS_MESSAGES) | (set[str]() if turn else {"set_turn_state"})
         operation = chance.choice([each for each in operations if each not in unfit and (gone or each != "restore")])
-        step = Step(operation, f"{seed}.{number}")
+        step = Step(operation, turn if operation == "set_turn_state" else f"{seed}.{number}")
         if operation in {"append", "update_last"}:
             step = step._replace(added=[step.value])
         elif operation in {"write", "restore"}:
@@ -92,6 +97,8 @@ def steps(seed: int, operations: Sequence[str]) -> Iterator[Step]:
         emptied = operation in {"clear_messages", "delete_session"}
         length = 0 if emptied else length + len(step.added) - step.drop
         gone = operation == "delete_session" or (gone and operation in _CREATES_NOTHING)
+        if operation in _BEGINS_A_TURN | _ENDS_A_TURN:
+            turn = step.value if operation in _BEGINS_A_TURN else ""
         yield step
 
 
@@ -111,8 +118,9 @@ def after(session: Session, step: Step) -> Session:
 
 def sets(step: Step) -> dict[str, str]:
     """What a step sets, as it is read."""
+    state = "ended" if step.operation == "set_turn_state" else "running"
     return {
-        field: f"running {step.value}" if field == "state" else step.value for field in _SETS.get(step.operation, ())
+        field: f"{state} {step.value}" if field == "state" else step.value for field in _SETS.get(step.operation, ())
     }
 
 
@@ -137,6 +145,8 @@ def take(backend: Any, key: str, step: Step) -> None:
         method(key, "running", value)
     elif operation == "begin_turn":
         method(key, value, stuck_after=0)
+    elif operation == "set_turn_state":
+        method(key, value, "ended")
     elif operation == "write":
         method(key, drop_last=drop, append=messages, attributes={"x": value})
     elif operation == "restore":
@@ -182,6 +192,34 @@ def append_all(backend: CoreBackend, key: str, writer: str, count: int) -> None:
     """What a concurrent writer does."""
     for i in range(count):
         backend.append(key, ChatMessage("user", f"{writer} {i}"))
+
+
+TURN = 3
+"""How many messages a turn of `hold_turns` writes."""
+
+_TRIES = 20_000  # a millisecond each, or more: long enough for any machine, and an end
+
+
+def hold_turns(
+    backend: Any, key: str, writer: str, *, rounds: int, stuck_after: float | None, say: Callable[[str], object]
+) -> None:
+    """What a holder of turns does: begin one, write in it, with signs of life, and end it; and so on.
+
+    It says what it has written, each turn's end, and nothing more of a turn that was taken over.
+    """
+    for number in range(rounds):
+        turn = f"{writer}.{number}"
+        for _ in range(_TRIES):
+            if backend.begin_turn(key, turn, stuck_after=stuck_after).turn_id == turn:
+                break
+            time.sleep(0.001)
+        with suppress(ConflictError):
+            for i in range(TURN):
+                backend.write(key, append=[ChatMessage("user", f"{turn} {i}")], if_turn=turn)
+                say(f"{turn} {i}")
+                backend.set_turn_state(key, turn, "running")
+            backend.set_turn_state(key, turn, "idle")
+            say(f"{turn} ended")
 
 
 def _say(text: object) -> None:
@@ -245,6 +283,21 @@ def _begin(backend: OpenBackend, job: dict[str, Any]) -> None:
         _say(cast("SupportsTurns", backend).begin_turn(key, job["turn"], stuck_after=stuck_after).turn_id)
 
 
+def _hold(backend: OpenBackend, job: dict[str, Any]) -> None:
+    rounds, stuck_after = job["rounds"], job["stuck_after"]
+    hold_turns(backend, job["key"], job["writer"], rounds=rounds, stuck_after=stuck_after, say=_say)
+
+
+def _work_on(backend: Any, job: dict[str, Any]) -> None:
+    """Begin a turn, and write in it until killed."""
+    key, turn = job["key"], job["turn"]
+    backend.begin_turn(key, turn)
+    for number in count():
+        backend.write(key, append=[ChatMessage("user", f"{turn} {number}")], if_turn=turn)
+        backend.set_turn_state(key, turn, "running")
+        _say("done")
+
+
 def _take(backend: OpenBackend, job: dict[str, Any]) -> None:
     for step in job["steps"]:
         take(backend, job["key"], Step(*step))
@@ -259,6 +312,8 @@ JOBS: dict[str, Callable[[OpenBackend, dict[str, Any]], None]] = {
     "append": _append,
     "fork": _fork,
     "begin": _begin,
+    "hold": _hold,
+    "work on": _work_on,
     "take": _take,
     "look": _look,
 }

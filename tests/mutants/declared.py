@@ -112,6 +112,19 @@ class TwoStepTurns(_TwoSteps):
         return super().begin_turn(session_key, turn_id, stuck_after=0)
 
 
+class TwoStepTurnStates(_TwoSteps):
+    """`set_turn_state` looks whether the turn runs, and sets its state whatever has happened since."""
+
+    def set_turn_state(self, session_key: str, turn_id: str, state: str, /) -> int:
+        found = self.get_session_state(session_key)
+        if found is None or (found.state, found.turn_id) != (RUNNING, turn_id) or not state:
+            return super().set_turn_state(session_key, turn_id, state)
+        time.sleep(self.between)
+        self.set_session_state(session_key, state, turn_id)
+        metadata = self.get_session_metadata(session_key)
+        return (metadata.revision or 0) if metadata else 0
+
+
 class TwoStepUpdates(_TwoSteps):
     """`update_last` removes the old message, and then adds the new one."""
 

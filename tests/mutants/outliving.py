@@ -3,6 +3,7 @@
 Those that are about a moment wait in it, so that a kill or another process surely falls into it.
 """
 
+import importlib
 import os
 import shutil
 import tempfile
@@ -34,8 +35,9 @@ from tests.mutants.declared import MUTANTS, Change, TwoStepTurns, TwoStepUpdates
 from tests.mutants.slow import TwoStepTakeovers
 
 
-def open_url(url: BackendURL, *, mutant: str) -> CoreBackend:
-    """The factory of ``mutant:///path?mutant=name``, with which other processes open a mutant."""
+def open_url(url: BackendURL, *, mutant: str, area: str) -> CoreBackend:
+    """The factory of ``mutant:///path?mutant=name&area=module``, with which other processes open a mutant."""
+    importlib.import_module(f"{__package__}.{area}")
     made = MUTANTS[mutant].kind(url.path)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue] -- of those on disk
     vars(made)["url"] = url
     return made

@@ -145,7 +145,11 @@ def breaks(
     mutant: Mutant, promise_id: str, folder: Path, suite: type[MutantSuite] = MutantSuite
 ) -> BaseException | None:
     """What shows that the mutant breaks the promise; None where it keeps it, or does not offer it."""
-    url = f"mutant://somebody:xyzzy-plugh@localhost/{{path}}?mutant={mutant.name}" if mutant.on_disk else None
+    url = (
+        f"mutant://somebody:xyzzy-plugh@localhost/{{path}}?mutant={mutant.name}&area={mutant.area}"
+        if mutant.on_disk
+        else None
+    )
     try:
         run_promise(suite(mutant.kind, folder, url), promise_id)
     except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 -- a mutant may raise anything

@@ -8,7 +8,7 @@ from typing import Unpack
 from sessionkit import ChatMessage, ConflictError, SessionContext
 from sessionkit.clock import now
 from sessionkit.keys import check_not_negative
-from tests.mutants.declared import Change, Memory, TwoStepTurns, caught_by
+from tests.mutants.declared import Change, Memory, TwoStepTurns, TwoStepTurnStates, caught_by
 from tests.mutants.slow import SlowMemory, TwoStepTakeovers, pause
 
 
@@ -105,6 +105,11 @@ class BeginsOutsideTheLock(TwoStepTurns, Memory):
     """Two threads find that no turn runs, and both begin theirs."""
 
 
+@caught_by("threads.late-heartbeats", "threads.one-ends", "threads.turns-apart")
+class SetsTurnStatesOutsideTheLock(TwoStepTurnStates, Memory):
+    """The turn is compared first, and its state set afterwards: a late heartbeat takes back what others have begun."""
+
+
 @caught_by("threads.any-method", raises=(KeyError,))
 class DeletesWhatIsGone(Memory):
     """A session is looked up, and where another thread has deleted it meanwhile, the driver's error comes out."""
@@ -169,6 +174,16 @@ class HeartbeatsRewriteTheRecord(_Rewriting):
     def set_session_state(self, session_key: str, state: str, /, turn_id: str | None = None) -> None:
         super().set_session_state(session_key, state, turn_id)
         self.rewrite(session_key)
+
+
+@caught_by("threads.heartbeats-beside")
+class TurnHeartbeatsRewriteTheRecord(_Rewriting):
+    """A turn's heartbeat is written back with all else that was read with it."""
+
+    def set_turn_state(self, session_key: str, turn_id: str, state: str, /) -> int:
+        revision = super().set_turn_state(session_key, turn_id, state)
+        self.rewrite(session_key)
+        return revision
 
 
 @caught_by("threads.search-after")

@@ -3,6 +3,7 @@
 import attrs
 
 from sessionkit import SessionState
+from sessionkit.clock import now
 from sessionkit.models import RUNNING
 from tests.mutants.declared import Memory, caught_by
 
@@ -101,3 +102,53 @@ class BeginAgainStartsAnew(Memory):
         record = self.record(session_key)
         record.turn_started_at = record.heartbeat_at
         return record.session_state()
+
+
+@caught_by("begin_turn.stuck-once")
+class BeginRemembersTheStuck(Memory):
+    """Whether a turn is stuck is looked up once in a while, and a session that was found so can be had by all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stuck: dict[str, int] = {}
+
+    def begin_turn(self, session_key: str, turn_id: str, /, *, stuck_after: float | None = None) -> SessionState:
+        before = self.get_session_state(session_key)
+        if stuck_after and stuck_after > 0 and self.stuck.get(session_key, 0) > now():
+            return super().begin_turn(session_key, turn_id, stuck_after=0)
+        state = super().begin_turn(session_key, turn_id, stuck_after=stuck_after)
+        if before is not None and before.state == RUNNING and before.turn_id != state.turn_id:
+            self.stuck[session_key] = now() + 1_000
+        return state
+
+
+@caught_by("begin_turn.same-id-anew")
+class BeginKnowsTheTurn(Memory):
+    """A turn whose id the session has kept is taken for one that goes on: it has no start, and no heartbeat."""
+
+    def begin_turn(self, session_key: str, turn_id: str, /, *, stuck_after: float | None = None) -> SessionState:
+        before = self.get_session_state(session_key)
+        state = super().begin_turn(session_key, turn_id, stuck_after=stuck_after)
+        if before is None or before.state == RUNNING or before.turn_id != turn_id:
+            return state
+        record = self.record(session_key)
+        record.turn_started_at = record.heartbeat_at = None
+        return record.session_state()
+
+
+@caught_by("begin_turn.same-id-anew", "takeover.stays-over")
+class BeginRefusesUsedIds(Memory):
+    """A turn that was begun once is never begun again: it is given the state that it finds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.used: set[tuple[str, str]] = set()
+
+    def begin_turn(self, session_key: str, turn_id: str, /, *, stuck_after: float | None = None) -> SessionState:
+        before = self.get_session_state(session_key)
+        running = before is not None and before.state == RUNNING
+        if before is not None and not running and (session_key, turn_id) in self.used:
+            return before
+        state = super().begin_turn(session_key, turn_id, stuck_after=stuck_after)
+        self.used.add((session_key, turn_id))
+        return state

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from sessionkit import ChatMessage, ConflictError, SessionBackend, SessionState, check_session_key, encode_message
 from sessionkit.clock import now, to_datetime
-from sessionkit.keys import check_count, check_state
+from sessionkit.keys import check_count, check_state, check_turn_id
 from sessionkit.messages import JSON
 from sessionkit.models import IDLE, RUNNING
 from sessionkit.record import check_attributes, sets_attributes
@@ -13,7 +13,7 @@ from tests.toys import KeepingDictBackend
 
 
 class WritingBackend(KeepingDictBackend, SessionBackend):
-    """The four methods, states, and `write`; whose metadata are derived, and know no revision."""
+    """The four methods, states, a turn's own too, and `write`; whose metadata are derived, and know no revision."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,6 +59,16 @@ class WritingBackend(KeepingDictBackend, SessionBackend):
         check_session_key(session_key)
         with self.lock:
             return self.states.get(session_key, SessionState(IDLE)) if session_key in self.sessions else None
+
+    def set_turn_state(self, session_key: str, turn_id: str, state: str, /) -> int:
+        """`sessionkit.SupportsTurnState`."""
+        check_session_key(session_key)
+        check_turn_id(turn_id)
+        check_state(state, turn_id)
+        with self.lock:
+            self.check_fences(session_key, None, turn_id)
+            self.set_session_state(session_key, state, turn_id)
+            return self.revisions[session_key]
 
     def write(
         self,

@@ -4,6 +4,7 @@ from contextlib import suppress
 from typing import Unpack
 
 from sessionkit import ChatMessage, ConflictError, SessionState
+from sessionkit.clock import now
 from tests.mutants.declared import Change, Memory, caught_by
 
 
@@ -67,6 +68,30 @@ class DropsBeforeTheFence(Memory):
             for _ in range(change.get("drop_last", 0)):
                 self.remove_last(session_key)
             raise
+
+
+@caught_by("write.if-turn-attributes")
+class FencesMessagesOnly(Memory):
+    """The condition is checked where messages are written: attributes are merged by a statement of their own."""
+
+    def write(self, session_key: str, /, **change: Unpack[Change]) -> int:
+        change["append"] = list(change.get("append", ()))
+        if change.get("attributes") and not change["append"] and not change.get("drop_last"):
+            change["if_turn"] = None
+        return super().write(session_key, **change)
+
+
+@caught_by("write.if-turn-stuck", raises=(ConflictError,))
+class RefusesTheStuckWriter(Memory):
+    """A turn that has been silent for longer than the store's own limit writes no more, though nobody has taken it."""
+
+    def write(self, session_key: str, /, **change: Unpack[Change]) -> int:
+        session = self._found(session_key)
+        beaten = session.record.heartbeat_at if session else None
+        if change.get("if_turn") is not None and beaten and now() - beaten > 600_000_000:
+            msg = f"the turn {change.get('if_turn')!r} has timed out"
+            raise ConflictError(msg)
+        return super().write(session_key, **change)
 
 
 @caught_by("write.both-fences")

@@ -21,6 +21,8 @@ from sessionkit.testing.suite.states import StatePromises
 from sessionkit.testing.suite.tail import TailPromises
 from sessionkit.testing.suite.threads import ThreadPromises
 from sessionkit.testing.suite.trouble import TroublePromises
+from sessionkit.testing.suite.turn_races import TurnRacePromises
+from sessionkit.testing.suite.turn_states import TurnStatePromises
 from sessionkit.testing.suite.turns import TurnPromises
 from sessionkit.testing.suite.writes import WritePromises
 
@@ -41,11 +43,13 @@ class SessionBackendSuite(
     WritePromises,
     RevisionPromises,
     TurnPromises,
+    TurnStatePromises,
     RestorePromises,
     ArgumentPromises,
     HonestyPromises,
     MachinePromises,
     ThreadPromises,
+    TurnRacePromises,
     OutlivingPromises,
     TroublePromises,
     ProcessPromises,

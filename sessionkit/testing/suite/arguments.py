@@ -40,6 +40,10 @@ MISTYPED: dict[str, tuple[tuple[Call, tuple[Any, ...]], ...]] = {
         (lambda b, bad: b.begin_turn("a", bad), (None, 5)),
         (lambda b, bad: b.begin_turn("a", "t", stuck_after=bad), ("1", [1])),
     ),
+    "SupportsTurnState": (
+        (lambda b, bad: b.set_turn_state("a", bad, "idle"), (None, 5, b"t")),
+        (lambda b, bad: b.set_turn_state("a", "t", bad), (None, 5, b"idle")),
+    ),
     "SupportsRestore": (
         (lambda b, bad: b.restore("new", [], bad), (None, {"key": "new"})),
         (lambda b, bad: b.restore("new", bad, SessionMetadata("new")), (None, [say()])),
@@ -155,6 +159,24 @@ class ArgumentPromises(SuiteBase):
                 with refuses(ValueError):
                     backend.begin_turn(key, turn_id, stuck_after=0)
         assert backend.get_session_state("a") == theirs
+        assert self.settled(backend.list_sessions) == ["a"]
+
+    @promise("arguments.turn-state", needs=("SupportsTurnState", "set_session_state", "get_session_state"))
+    def test_turn_states_that_are_none(self, backend: Backend) -> None:
+        """A turn id or a state that is empty, or holds a lone surrogate, is a `ValueError` of `set_turn_state`, and
+        nothing is changed or created, whatever runs.
+
+        If this fails: check both before anything is looked up; a turn may run under an empty id, which is nobody's.
+        """
+        bad = (("", "idle"), ("", "running"), (_SURROGATE, "idle"), ("t", ""), ("t", _SURROGATE))
+        for runs in ("t", ""):
+            backend.set_session_state("a", "running", runs)
+            before = backend.get_session_state("a")
+            for turn_id, state in bad:
+                for key in ("a", "new"):
+                    with refuses(ValueError, f"set_turn_state() of the turn {turn_id!r} and the state {state!r}"):
+                        backend.set_turn_state(key, turn_id, state)
+            assert backend.get_session_state("a") == before
         assert self.settled(backend.list_sessions) == ["a"]
 
     @promise("arguments.surrogates", needs=_SETTERS)

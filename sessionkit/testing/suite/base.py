@@ -19,6 +19,7 @@ from sessionkit import (
     Support,
     SupportsRestore,
     SupportsTurns,
+    SupportsTurnState,
     SupportsWrite,
     TimestampedMessage,
     capabilities,
@@ -30,7 +31,7 @@ from sessionkit.testing.suite.promises import Promise, keep_promise, promise_of
 Answer = TypeVar("Answer")
 
 
-class Backend(SessionBackend, SupportsWrite, SupportsTurns, SupportsRestore, Protocol):
+class Backend(SessionBackend, SupportsWrite, SupportsTurns, SupportsTurnState, SupportsRestore, Protocol):
     """What a test is given: all that can be offered. A test runs only where the parts that it needs are offered."""
 
     def close(self) -> None:

@@ -40,6 +40,7 @@ BY_KEY: dict[str, Callable[[Backend, Any], Any]] = {
     "get_session_state": lambda backend, key: backend.get_session_state(key),
     "SupportsWrite": lambda backend, key: backend.write(key, append=[say()]),
     "SupportsTurns": lambda backend, key: backend.begin_turn(key, "t"),
+    "SupportsTurnState": lambda backend, key: backend.set_turn_state(key, "t", "running"),
     "SupportsRestore": lambda backend, key: backend.restore(key, [], SessionMetadata("a")),
 }
 """A call of every method, and of every optional protocol, that takes a session key, by its name.

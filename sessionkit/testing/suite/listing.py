@@ -222,6 +222,16 @@ class ListingPromises(SuiteBase):
         """
         self._is_activity(backend, lambda: backend.begin_turn("a", "t"))
 
+    @promise("activity.set_turn_state", needs=("times", "SupportsTurnState", "set_session_state"))
+    def test_set_turn_state_is_activity(self, backend: Backend) -> None:
+        """A turn's heartbeat is activity, and so is its end.
+
+        If this fails: `set_turn_state` sets `last_activity` to now.
+        """
+        backend.set_session_state("a", "running", "t")
+        for state in ("running", "running", "idle"):
+            self._is_activity(backend, partial(backend.set_turn_state, "a", "t", state))
+
     @promise("activity.creation-by-setter", needs=("times", "set_session_name"))
     def test_creation_is_activity(self, backend: Backend) -> None:
         """The creation of a session is activity, by a setter too.
@@ -290,6 +300,8 @@ class ListingPromises(SuiteBase):
             ("SupportsTurns", lambda: backend.begin_turn("a", "t")),
             ("set_session_state", lambda: backend.set_session_state("a", "running", "u")),
             ("set_session_state", lambda: backend.set_session_state("a", "running", "u")),
+            ("SupportsTurnState", lambda: backend.set_turn_state("a", "u", "running")),
+            ("SupportsTurnState", lambda: backend.set_turn_state("a", "u", "error")),
             ("set_session_state", lambda: backend.set_session_state("a", "idle")),
             ("clear_messages", lambda: backend.clear_messages("a")),
             ("append", lambda: fill(backend, "a", "seven")),

@@ -16,36 +16,11 @@ from hypothesis.stateful import (
 
 from sessionkit import ChatMessage, ConflictError, SessionContext, SessionMetadata, SessionQuery, TimestampedMessage
 from sessionkit.testing.suite.base import Backend, SuiteBase, metadata_of, refuses
-from sessionkit.testing.suite.model import KEYWORDS, OLD, WORDS, Model
+from sessionkit.testing.suite.drawn import ATTRIBUTES, FIELD, FILTERS, KEYS, LIMITS, MESSAGES, STATES, TURNS
+from sessionkit.testing.suite.model import KEYWORDS, OLD, Model
 from sessionkit.testing.suite.promises import promise
 from sessionkit.testing.suite.values import exact
 
-KEYS = st.sampled_from(["a"] * 5 + ["A", "a/../b", "\u6771"])  # so that one of them sees many calls
-TURNS = st.sampled_from(["t", "u"]) | st.none()
-TEXTS = st.lists(st.sampled_from(sorted(WORDS)), max_size=3).map(" ".join)
-CALLS = [{"id": "1", "type": "function", "function": {"name": "*", "arguments": "*"}}]
-BLOCK = st.builds(lambda text: {"type": "text", "text": text}, TEXTS)
-USES = st.just({"type": "tool_use", "id": "1", "name": "*"})
-MESSAGES: st.SearchStrategy[dict[str, Any]] = st.one_of(
-    st.builds(lambda text: {"role": "user", "content": text}, TEXTS),
-    st.builds(
-        lambda text, x: {"role": "assistant", "content": text, "x": x}, TEXTS, st.sampled_from([None, True, 1, 2**70])
-    ),
-    st.builds(lambda blocks: {"role": "assistant", "content": blocks}, st.lists(BLOCK | USES, max_size=3)),
-    st.just({"role": "assistant", "content": None, "tool_calls": CALLS}),
-    st.just({"role": "tool", "tool_calls": CALLS * 2}),
-)
-ATTRIBUTES = st.dictionaries(st.sampled_from("xy"), st.sampled_from([None, 1, True, "1", [1], {"z": None}]), max_size=2)
-FILTERS = st.fixed_dictionaries(
-    {},
-    optional={
-        "key_prefix": st.sampled_from(["a", "a/", "\u6771"]),
-        "channel_id": st.just("c"),
-        "state": st.sampled_from(["idle", "running"]),
-    },
-)
-LIMITS = st.none() | st.integers(0, 3)
-FIELD = st.sampled_from([None, "", "c", "C"])
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 
 _FINE = 0.01
@@ -175,7 +150,7 @@ class Machine(RuleBasedStateMachine):
                     self.model.sessions[key][name] = value or None
 
     @offered("set_session_state", "get_session_state")
-    @rule(key=KEYS, state=st.sampled_from(["running", "running", "idle", "error"]), turn=TURNS)
+    @rule(key=KEYS, state=STATES, turn=TURNS | st.none())
     def set_state(self, key: str, state: str, turn: str | None) -> None:
         """A state: a turn begins, lives or ends."""
         session = self.model.sessions.get(key)
@@ -221,16 +196,27 @@ class Machine(RuleBasedStateMachine):
         assert not self.native or given == metadata_of(self.backend, key).revision
 
     @offered("SupportsTurns", "set_session_state", "get_session_state")
-    @rule(key=KEYS, turn=st.sampled_from(["t", "u"]))
+    @rule(key=KEYS, turn=TURNS)
     def begin_turn(self, key: str, turn: str) -> None:
         """Ours, unless another runs."""
         session = self.model.sessions.get(key)
-        if session and session["state"] != "running" and session["turn_id"] == turn:
-            return
         if not session or session["state"] != "running" or session["turn_id"] == turn:
             self.model.enter(key, "running", turn)
         state = self.backend.begin_turn(key, turn)
         assert (state.state, state.turn_id) == ("running", self.model.sessions[key]["turn_id"])
+
+    @offered("SupportsTurnState", "set_session_state", "get_session_state")
+    @rule(key=KEYS, turn=TURNS, state=STATES)
+    def set_turn_state(self, key: str, turn: str, state: str) -> None:
+        """A heartbeat or the end of the turn that runs, or a conflict."""
+        session = self.model.sessions.get(key)
+        if not session or (session["state"], session["turn_id"]) != ("running", turn):
+            with refuses(ConflictError):
+                self.backend.set_turn_state(key, turn, state)
+            return
+        revision = self.backend.set_turn_state(key, turn, state)
+        self.model.enter(key, state, turn)
+        assert not self.native or revision == metadata_of(self.backend, key).revision
 
     @offered("SupportsRestore")
     @rule(

@@ -1,7 +1,7 @@
 """What outlives the object: a store opened anew has everything, and goes on."""
 
-from sessionkit import SessionContext, SessionQuery
-from sessionkit.testing.suite.base import Backend, SuiteBase, fill, metadata_of, say, texts
+from sessionkit import ConflictError, SessionContext, SessionQuery, SessionState
+from sessionkit.testing.suite.base import Backend, SuiteBase, fill, metadata_of, refuses, say, texts
 from sessionkit.testing.suite.promises import promise
 from sessionkit.testing.suite.values import EVERY_FIELD, HOSTILE_KEYS, HOSTILE_TEXTS
 
@@ -65,6 +65,31 @@ class OutlivingPromises(SuiteBase):
         with self.reopened(backend) as again:
             assert self.settled(again.list_sessions_with_metadata) == before
             assert [again.get_session_metadata(metadata.key) for metadata in before] == before
+
+    @promise("reopen.turns", needs=("SupportsTurnState", "set_session_state", "get_session_state"))
+    def test_turns_outlive_the_object(self, backend: Backend) -> None:
+        """A turn that runs goes on in the store opened anew, under its id and as before; one that has ended stays so.
+
+        If this fails: whose turn runs is kept in the store, and opening it ends none.
+        """
+        for key in "ab":
+            backend.set_session_state(key, "running", "t")
+        backend.set_turn_state("b", "t", "error")
+        running, ended = backend.get_session_state("a"), backend.get_session_state("b")
+        assert running is not None
+        with self.reopened(backend) as again:
+            assert (again.get_session_state("a"), again.get_session_state("b")) == (running, ended)
+            for key, turn in (("a", "other"), ("b", "t")):
+                with refuses(ConflictError):
+                    again.set_turn_state(key, turn, "running")
+            again.set_turn_state("a", "t", "running")
+            state = again.get_session_state("a")
+            assert state is not None
+            assert (state.state, state.turn_started_at) == ("running", running.turn_started_at)
+            again.set_turn_state("a", "t", "idle")
+            with self.reopened(again) as third:
+                assert third.get_session_state("a") == SessionState("idle", "t", None, None)
+                assert third.get_session_state("b") == ended
 
     @promise("reopen.search", needs=("search",))
     def test_search_in_a_store_opened_anew(self, backend: Backend) -> None:

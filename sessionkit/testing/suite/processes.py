@@ -12,12 +12,12 @@ from functools import reduce
 from itertools import islice
 from typing import Any
 
-from sessionkit import SessionQuery, open_backend
+from sessionkit import ConflictError, SessionQuery, SessionState, open_backend
 from sessionkit.testing import _worker
 from sessionkit.testing._worker import Session, Step, after, look, steps, take
-from sessionkit.testing.suite.base import Backend, fill, metadata_of, old_session, texts
+from sessionkit.testing.suite.base import Backend, fill, metadata_of, old_session, refuses, say, texts, told_of
 from sessionkit.testing.suite.promises import promise
-from sessionkit.testing.suite.racing import THREADS, RacingBase, assert_all_arrived
+from sessionkit.testing.suite.racing import THREADS, RacingBase, assert_all_arrived, assert_turns_apart
 
 _WORKER = _worker.__file__
 """The script that another process runs."""
@@ -27,6 +27,9 @@ _PATIENCE = 60.0
 
 _LIFE = 0.05
 """How many seconds a process that will be killed has at most, once it may go or is at work."""
+
+
+_HELD = ("SupportsTurnState", "SupportsTurns", "SupportsWrite", "get_session_state")
 
 
 class ProcessPromises(RacingBase):
@@ -157,6 +160,46 @@ class ProcessPromises(RacingBase):
             assert state is not None
             assert state.turn_id == turns[0]
 
+    @promise("processes.turns-apart", needs=_HELD)
+    def test_processes_hold_turns_apart(self, backend: Backend) -> None:
+        """Of processes that begin turns of one session, write in them and end them, one at a time holds it: each turn's
+        messages stand together, and none is missing; so it is where turns are taken over while they write.
+
+        If this fails: whose turn runs must be found, and what it may do be done, in one step between processes too.
+        """
+        url = self.url_of(backend)
+        for key, stuck_after in (("waits", None), ("steals", 0)):
+            rounds = max(2, self.appends // (5 if stuck_after is None else 1))
+            job = {"do": "hold", "key": key, "rounds": rounds, "stuck_after": stuck_after}
+            workers = [_start(url, writer=f"p{i}", **job) for i in range(3)]
+            _go(workers)
+            said = [line for told in _finish(*workers) for line in told]
+            turns = [f"p{i}.{number}" for i in range(3) for number in range(rounds)]
+            assert_turns_apart(texts(backend.load(key)), said, turns, waited=stuck_after is None)
+
+    @promise("processes.taken-over", needs=_HELD)
+    def test_another_process_takes_over(self, backend: Backend) -> None:
+        """A turn that another process has taken over is over here, and stays so when the other one has ended: its
+        heartbeats, its end and its writes are `ConflictError`, and change nothing.
+
+        If this fails: that this process has begun a turn is nothing to remember; ask the store whose it is.
+        """
+        url = self.url_of(backend)
+        backend.begin_turn("a", "ours")
+        backend.write("a", append=[say("ours")], if_turn="ours")
+        backend.set_turn_state("a", "ours", "running")
+        for step in (Step("begin_turn", "theirs"), Step("set_turn_state", "theirs")):
+            _finish(_start(url, do="take", key="a", steps=[step]))
+            before = told_of(backend, "a")
+            for state in ("running", "idle"):
+                with refuses(ConflictError, f"{state!r}, after {step.operation} by another process,"):
+                    backend.set_turn_state("a", "ours", state)
+            with refuses(ConflictError, f"write(), after {step.operation} by another process,"):
+                backend.write("a", append=[say("late")], if_turn="ours")
+            assert told_of(backend, "a") == before
+        assert backend.get_session_state("a") == SessionState("ended", "theirs", None, None)
+        assert backend.begin_turn("a", "ours").turn_id == "ours"
+
     @promise("processes.fork")
     def test_fork(self, backend: Backend) -> None:
         """A process that forks goes on with the store it had open, parent and children alike, while threads write.
@@ -200,12 +243,40 @@ class ProcessPromises(RacingBase):
             assert texts(backend.load(key)) == [*found["contents"], f"{seed} afterwards"]
         assert total, "nothing was acknowledged, so nothing could be lost"
 
+    @promise("kill.leaves-the-turn", needs=_HELD)
+    def test_killing_the_holder_of_a_turn(self, backend: Backend) -> None:
+        """A turn whose process is killed runs on, with what it has written, until it is taken over.
+
+        If this fails: nobody but another turn ends it; an opening least of all, as the process may only be slow.
+        """
+        url = self.url_of(backend)
+        contents: list[str] = []
+        for number in range(3):
+            turn = f"theirs{number}"
+            worker = _start(url, do="work on", key="a", turn=turn)
+            acknowledged = _kill(worker, number * _LIFE / 3, at_work=True)
+            with open_backend(url) as again:
+                found = texts(again.load("a"))[len(contents) :]
+                assert found == [f"{turn} {i}" for i in range(len(found))]
+                assert acknowledged <= len(found) <= acknowledged + 1
+                for opened in (again, backend):
+                    state = opened.get_session_state("a")
+                    assert state is not None
+                    assert (state.state, state.turn_id) == ("running", turn)
+            assert backend.begin_turn("a", "ours", stuck_after=3600).turn_id == turn
+            assert backend.begin_turn("a", "ours", stuck_after=0).turn_id == "ours"
+            backend.write("a", append=[say("ours")], if_turn="ours")
+            backend.set_turn_state("a", "ours", "idle")
+            contents = texts(backend.load("a"))
+            assert contents[-1] == "ours"
+
     def _operations(self, backend: Backend) -> list[str]:
         """What a process does until it is killed: what is promised to be one step, some of it more often."""
         operations = ["append", "append", "append", "remove_last", "compact", *self.setters(backend)]
         for name in ("update_last", "clear_messages", "delete_session"):
             operations += [name] * self.is_native(backend, name)
         operations += ["write"] * self.offers(backend, "SupportsWrite")
+        operations += ["set_turn_state"] * self.offers(backend, "SupportsTurnState")  # where a turn runs
         operations += ["restore"] * 6 * self.offers(backend, "SupportsRestore")  # possible only where nothing is
         return operations
 

@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 
-from sessionkit.testing._worker import READ, SETTERS, Step, in_threads, sets
+from sessionkit.testing._worker import READ, SETTERS, TURN, Step, in_threads, sets
 from sessionkit.testing.suite.base import Backend, SuiteBase
 
 THREADS = 8
@@ -78,6 +79,21 @@ def assert_all_arrived(found: list[str], writers: list[str], count: int) -> None
         by_writer[writer].append(int(number))
     for writer, numbers in by_writer.items():
         assert numbers == list(range(count)), f"{writer}'s messages are lost, doubled or out of order"
+
+
+def assert_turns_apart(found: list[str], said: list[str], turns: list[str], *, waited: bool) -> None:
+    """What `hold_turns` has written and said, of all the turns: each turn's messages together, in order, and nothing
+    lost or besides; and if all `waited` for their turns, all of each.
+    """
+    by_turn = {turn: [text for text in found if text.partition(" ")[0] == turn] for turn in turns}
+    together = [turn for turn, _ in groupby(found, lambda text: text.partition(" ")[0])]
+    assert len(together) == len(set(together)), "two turns have written at the same time"
+    assert sorted(found) == sorted(text for text in said if not text.endswith(" ended")), "what was said is not there"
+    for turn, contents in by_turn.items():
+        whole = [f"{turn} {i}" for i in range(TURN)]
+        assert contents == whole[: len(contents)], f"the messages of {turn} are out of order"
+        assert not waited or contents == whole, f"{turn} was taken over, though nobody takes over"
+        assert not waited or f"{turn} ended" in said, f"{turn} could not end, though nobody takes over"
 
 
 @contextmanager

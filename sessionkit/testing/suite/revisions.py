@@ -80,6 +80,31 @@ class RevisionPromises(SuiteBase):
         with refuses(ConflictError):
             backend.write("a", append=[say("late")], if_revision=theirs)
 
+    @promise("revision.counts-turn-ends", needs=("SupportsWrite", "SupportsTurnState", "set_session_state"))
+    def test_revision_counts_the_ends_of_turns(self, backend: Backend) -> None:
+        """The revision rises with the end of a turn, and with neither its heartbeats nor what is refused.
+
+        If this fails: a heartbeat must not make the turn's own next `write` a conflict, and its end must make the
+        next one of whoever slept through it.
+        """
+        fill(backend, "a", "0")
+        backend.set_session_state("a", "running", "t")
+        began = backend.write("a")
+        assert backend.set_turn_state("a", "t", "running") == began
+        for state in ("running", "idle"):
+            with refuses(ConflictError):
+                backend.set_turn_state("a", "other", state)
+        backend.set_turn_state("a", "t", "running")
+        written = backend.write("a", append=[say("1")], if_revision=began, if_turn="t")
+        ended = backend.set_turn_state("a", "t", "idle")
+        assert ended > written
+        assert backend.write("a") == ended
+        with refuses(ConflictError):
+            backend.set_turn_state("a", "t", "idle")
+        assert backend.write("a") == ended
+        with refuses(ConflictError):
+            backend.write("a", append=[say("late")], if_revision=written)
+
     @promise(
         "revision.not-names",
         needs=("SupportsWrite", "set_session_name", "set_session_agent_alias", "set_session_context"),

@@ -235,7 +235,7 @@ class ThreadPromises(ReaderPromises):
                 try:
                     CALLS[name](backend)
                 except ConflictError:
-                    assert name == "SupportsRestore"
+                    assert name in ("SupportsRestore", "SupportsTurnState")
 
         self.together([partial(run, s) for s in range(THREADS)])
         assert self.settled(backend.list_sessions) in ([], ["a"])

@@ -29,9 +29,9 @@ from sessionkit.testing.suite.promises import promise
 _WRITING = (
     *("append", "remove_last", "update_last", "clear_messages", "delete_session"),
     *("set_session_name", "set_session_agent_alias", "set_session_context", "set_session_state"),
-    *("SupportsWrite", "SupportsTurns"),
+    *("SupportsWrite", "SupportsTurns", "SupportsTurnState"),
 )
-"""What can't but write to a session that has a message."""
+"""What can't but write to a session that has a message, and in which the turn "t" runs."""
 
 _NOWHERE = 9
 """The port of the discard service, which hardly any machine runs."""
@@ -72,7 +72,7 @@ class TroublePromises(SuiteBase):
 
         If this fails: refuse it before anything is touched; the driver's own refusal must not come out bare.
         """
-        fill(backend, "a", "one", "two")
+        self._begin(backend)
         before = self._all_of(backend)
         with self.opened_by(self.read_only, backend) as reader:
             for name in self._offered(reader, _WRITING):
@@ -90,7 +90,7 @@ class TroublePromises(SuiteBase):
         If this fails: look for a driver's error, a write that is given up in silence, or one that goes on without the
         lock. A wait without an end hangs here.
         """
-        fill(backend, "a", "one", "two")
+        self._begin(backend)
         before = self._all_of(backend)
         holding = self.hold_lock(self.given(backend), "a")
         if holding is None:
@@ -191,6 +191,12 @@ class TroublePromises(SuiteBase):
 
     def _offered(self, backend: Any, names: Any) -> list[str]:
         return [name for name in names if self.offers(backend, name)]
+
+    def _begin(self, backend: Backend) -> None:
+        """Two messages, and where it is offered, a turn."""
+        fill(backend, "a", "one", "two")
+        if self.offers(backend, "set_session_state"):
+            backend.set_session_state("a", "running", "t")
 
     def _corrupted(self, backend: Backend, key: str) -> Callable[[], bool]:
         """Three messages, one of which can't be read any more; gives whether what it has become is still there."""

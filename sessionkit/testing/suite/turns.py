@@ -56,6 +56,27 @@ class TurnPromises(SuiteBase):
             assert backend.begin_turn("a", "ours").turn_id == "ours"
             backend.set_session_state("a", "idle")
 
+    @promise("begin_turn.same-id-anew", needs=(*_TURNS, "set_session_state"))
+    def test_begin_a_turn_that_has_ended(self, backend: Backend) -> None:
+        """A turn that has ended, or was taken over, may be begun again: it starts anew, where no other runs.
+
+        If this fails: that the session keeps its id does not make it run, nor keep it from running.
+        """
+        for i, state in enumerate(("idle", "error", "waiting")):
+            backend.begin_turn("a", f"t{i}")
+            if i:
+                backend.begin_turn("a", "other", stuck_after=0)
+                assert backend.begin_turn("a", f"t{i}").turn_id == "other"
+            backend.set_session_state("a", state, f"t{i}")
+            before = self.tick()
+            again = backend.begin_turn("a", f"t{i}")
+            assert (again.state, again.turn_id) == ("running", f"t{i}")
+            assert again.turn_started_at is not None
+            assert again.turn_started_at > before
+            assert again.heartbeat_at == again.turn_started_at
+            assert backend.get_session_state("a") == again
+            backend.set_session_state("a", "idle")
+
     @promise("begin_turn.again-is-heartbeat", needs=_TURNS)
     def test_begin_turn_again(self, backend: Backend) -> None:
         """For the turn that runs already, `begin_turn` is a heartbeat.
@@ -109,6 +130,26 @@ class TurnPromises(SuiteBase):
             assert backend.begin_turn("a", "ours", stuck_after=60.000_001) == theirs
             assert backend.begin_turn("a", "ours", stuck_after=60).turn_id == "ours"
             assert backend.begin_turn("a", "third", stuck_after=0).turn_id == "third"
+
+    @promise("begin_turn.stuck-once", needs=_TURNS)
+    def test_two_find_a_turn_stuck(self, backend: Backend) -> None:
+        """Of several that find a turn stuck at the same instant, the first takes it over; the others are told so, and
+        so is whoever held it before.
+
+        If this fails: a turn that has just been taken over is as young as one that has just begun.
+        """
+        moment = whole_second()
+        with clock_at(moment):
+            theirs = backend.begin_turn("a", "theirs")
+            if theirs.heartbeat_at != datetime.fromtimestamp(moment // 1_000_000_000, UTC):
+                self.not_offered("a clock that this process can hold still")
+        with clock_at(moment + 60_000_000_000):
+            ours = backend.begin_turn("a", "ours", stuck_after=60)
+            assert ours.turn_id == "ours"
+            assert ours.heartbeat_at == ours.turn_started_at
+            for turn in ("second", "theirs", "third"):
+                assert backend.begin_turn("a", turn, stuck_after=60) == ours
+            assert backend.get_session_state("a") == ours
 
     @promise("begin_turn.stuck-for-hours", needs=(*_TURNS, "SupportsRestore"))
     def test_stuck_after_is_in_seconds(self, backend: Backend) -> None:

@@ -1,6 +1,7 @@
 """Several changes as one: `write`, its fences, and `extend`."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sessionkit import (
@@ -9,7 +10,17 @@ from sessionkit import (
     UnsupportedOperationError,
     extend,
 )
-from sessionkit.testing.suite.base import Backend, SuiteBase, fill, metadata_of, refuses, say, texts, told_of
+from sessionkit.testing.suite.base import (
+    Backend,
+    SuiteBase,
+    fill,
+    metadata_of,
+    old_session,
+    refuses,
+    say,
+    texts,
+    told_of,
+)
 from sessionkit.testing.suite.promises import promise
 from sessionkit.testing.suite.values import EVERY_FIELD, REFUSED_MESSAGES, TOO_LARGE, assert_same, exact
 
@@ -153,6 +164,38 @@ class WritePromises(SuiteBase):
         with refuses(ConflictError):
             backend.write("new", append=[say("1")], if_turn="t")
         assert self.settled(backend.list_sessions) == ["a"]
+
+    @promise("write.if-turn-attributes", needs=(*_WRITE, "set_session_state"), native=("get_session_metadata",))
+    def test_write_attributes_if_turn(self, backend: Backend) -> None:
+        """Attributes alone are written under a turn while it runs, and not once it is over: `ConflictError`.
+
+        If this fails: the fence is there for whatever is written, not for messages only.
+        """
+        backend.set_session_state("a", "running", "t")
+        backend.write("a", attributes={"x": 1}, if_turn="t")
+        assert dict(metadata_of(backend, "a").attributes) == {"x": 1}
+        for state, turn in (("running", "other"), ("idle", "t")):
+            backend.set_session_state("a", state, turn)
+            before = told_of(backend, "a")
+            for attributes in ({"x": 2}, {"x": None}, {"y": 1}, {"x": 1}):
+                with refuses(ConflictError):
+                    backend.write("a", attributes=attributes, if_turn="t")
+            assert told_of(backend, "a") == before
+
+    @promise("write.if-turn-stuck", needs=(*_WRITE, "SupportsRestore", "set_session_state"))
+    def test_write_of_a_stuck_turn(self, backend: Backend) -> None:
+        """A turn that has been silent for long, and that nobody has taken over, still writes.
+
+        If this fails: only another turn, or the end of this one, stops it; no age does.
+        """
+        then = datetime.now(UTC) - timedelta(hours=1)
+        old_session(backend, "a", hours=1, state="running", turn_id="t", turn_started_at=then, heartbeat_at=then)
+        backend.write("a", append=[say("late")], if_turn="t")
+        assert texts(backend.load("a")) == ["restored", "late"]
+        backend.set_session_state("a", "running", "other")
+        with refuses(ConflictError):
+            backend.write("a", append=[say("too late")], if_turn="t")
+        assert texts(backend.load("a")) == ["restored", "late"]
 
     @promise("write.both-fences", needs=(*_WRITE, "set_session_state"))
     def test_write_checks_both_fences(self, backend: Backend) -> None:
