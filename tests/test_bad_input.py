@@ -218,6 +218,8 @@ OUT_OF_RANGE: dict[str, tuple[Callable[[Backend], object], type[Exception], str]
     "drop of nothing": (lambda b: b.write("new", drop_last=1), ValueError, "has 0 messages"),
     "empty state": (lambda b: b.set_session_state("kept", ""), ValueError, "a state can't be empty"),
     "empty turn": (lambda b: b.begin_turn("kept", ""), ValueError, "a turn id can't be empty"),
+    "empty turn of a state": (lambda b: b.set_turn_state("kept", "", "idle"), ValueError, "a turn id can't be empty"),
+    "empty state of a turn": (lambda b: b.set_turn_state("kept", "turn", ""), ValueError, "a state can't be empty"),
     "limit": (lambda b: b.search(SessionQuery(limit=-1)), ValueError, "limit must be 0 or more"),
     "offset": (lambda b: b.search(SessionQuery(offset=-1)), ValueError, "offset must be 0 or more"),
     "naive since": (lambda b: b.search(SessionQuery(active_since=NAIVE)), ValueError, "timezone-aware"),
@@ -256,6 +258,21 @@ OUT_OF_RANGE: dict[str, tuple[Callable[[Backend], object], type[Exception], str]
     "name no text": (lambda b: b.set_session_name("kept", 5), TypeError, "name is text, not int"),
     "state no text": (lambda b: b.set_session_state("kept", None), TypeError, "a state is text, not NoneType"),
     "turn no text": (lambda b: b.begin_turn("kept", 5), TypeError, "a turn id is text, not int"),
+    "turn of a state no text": (
+        lambda b: b.set_turn_state("kept", None, "idle"),
+        TypeError,
+        "a turn id is text, not NoneType",
+    ),
+    "state of a turn no text": (
+        lambda b: b.set_turn_state("kept", "turn", None),
+        TypeError,
+        "a state is text, not NoneType",
+    ),
+    "surrogate state of a turn": (
+        lambda b: b.set_turn_state("kept", "turn", "\ud800"),
+        ValueError,
+        "a state can't hold a lone surrogate",
+    ),
     "no query": (lambda b: b.search(None), TypeError, "a query is a SessionQuery, not NoneType"),
     "revision no number": (
         lambda b: b.write("kept", append=[GOOD], if_revision="1"),
@@ -298,6 +315,13 @@ OUT_OF_RANGE: dict[str, tuple[Callable[[Backend], object], type[Exception], str]
     ),
     "revision": (lambda b: b.write("kept", append=[GOOD], if_revision=0), ConflictError, "'kept' is at revision"),
     "turn": (lambda b: b.write("kept", append=[GOOD], if_turn="other"), ConflictError, "turn 'turn' runs in 'kept'"),
+    "heartbeat": (
+        lambda b: b.set_turn_state("kept", "other", "running"),
+        ConflictError,
+        "turn 'turn' runs in 'kept', not 'other'",
+    ),
+    "end": (lambda b: b.set_turn_state("kept", "other", "idle"), ConflictError, "turn 'turn' runs in 'kept'"),
+    "end of nothing": (lambda b: b.set_turn_state("new", "turn", "idle"), ConflictError, "no turn runs in 'new'"),
     "restoring over": (lambda b: b.restore("kept", [], SessionMetadata("kept")), ConflictError, "'kept' exists"),
 }
 

@@ -14,6 +14,7 @@ from sessionkit import (
     SessionBackend,
     SupportsRestore,
     SupportsTurns,
+    SupportsTurnState,
     SupportsWrite,
     UnsupportedFeatureWarning,
     open_backend,
@@ -23,7 +24,8 @@ from sessionkit.protocol import OPTIONAL_PROTOCOLS, PROVIDED, REQUIRED
 from sessionkit.registry import BUILT_IN
 from tests.toys import DictBackend
 
-PROTOCOLS = (CoreBackend, SessionBackend, SupportsWrite, SupportsTurns, SupportsRestore, OpenBackend)
+OPTIONAL = (SupportsWrite, SupportsTurns, SupportsTurnState, SupportsRestore)
+PROTOCOLS = (CoreBackend, SessionBackend, *OPTIONAL, OpenBackend)
 
 
 def test_there_are_4_and_18() -> None:
@@ -105,12 +107,11 @@ def test_objects_are_recognised_by_their_methods() -> None:
     assert not isinstance(object(), CoreBackend)
     assert not isinstance(DictBackend(), SupportsWrite)
     with open_backend("memory://") as backend:
-        assert isinstance(backend, SupportsWrite)
-        assert isinstance(backend, SupportsTurns)
-        assert isinstance(backend, SupportsRestore)
+        for protocol in OPTIONAL:
+            assert isinstance(backend, protocol)
 
 
-@pytest.mark.parametrize("protocol", [SupportsWrite, SupportsTurns, SupportsRestore], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("protocol", OPTIONAL, ids=lambda kind: kind.__name__)
 def test_an_optional_protocol_has_one_method(protocol: type) -> None:
     """The table of them agrees."""
     public = [name for name in vars(protocol) if not name.startswith("_")]

@@ -21,7 +21,7 @@ from sessionkit import (
     with_defaults,
 )
 from sessionkit.defaults import UNSUPPORTED_DEFAULTS, as_open_backend, supports
-from sessionkit.protocol import PROVIDED
+from sessionkit.protocol import OPTIONAL_PROTOCOLS, PROVIDED
 from tests.toys import DictBackend, InheritingBackend
 
 SAID = ChatMessage("user", "x")
@@ -147,7 +147,7 @@ def test_a_full_backend_is_native_throughout() -> None:
     """With all optional protocols."""
     with open_backend("memory://") as backend:
         assert support(backend)[Support.NATIVE] == set(PROVIDED)
-        assert capabilities(backend).protocols == {"SupportsWrite", "SupportsTurns", "SupportsRestore"}
+        assert capabilities(backend).protocols == set(OPTIONAL_PROTOCOLS)
 
 
 def test_what_is_overridden_is_native() -> None:
@@ -181,7 +181,7 @@ def test_a_wrapper_can_do_no_more_than_what_it_wraps() -> None:
 
         return call
 
-    names = ("load", "append", "remove_last", "list_sessions", *PROVIDED, "write", "begin_turn", "restore")
+    names = ("load", "append", "remove_last", "list_sessions", *PROVIDED, *OPTIONAL_PROTOCOLS.values())
     everything: Any = type("Everything", (Everything,), {name: passing_on(name) for name in names})
     little: Any = type("Little", (Everything,), {name: passing_on(name) for name in (*names[:4], "search", "write")})
     with open_backend("memory://") as full:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from sessionkit import open_backend
+from sessionkit.protocol import OPTIONAL_PROTOCOLS
 from sessionkit.testing import Grade
 from sessionkit.testing.report import Report, Verdict
 
@@ -60,5 +61,5 @@ def test_to_json(tmp_path: Path) -> None:
     }
     assert report["summary"] == {"kept": 1, "broken": 1, "default": 1, "not offered": 1}
     assert report["methods"]["search"] == "native"
-    assert report["protocols"] == ["SupportsRestore", "SupportsTurns", "SupportsWrite"]
+    assert report["protocols"] == sorted(OPTIONAL_PROTOCOLS)
     assert list(report["not_covered"]) == ["costs", "power-cut", "reading-touches-nothing"]

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import pytest
 
 from sessionkit import open_backend
+from sessionkit.protocol import OPTIONAL_PROTOCOLS
 from sessionkit.testing import SessionBackendSuite, promises_of
 
 BROKEN = '''
@@ -78,7 +79,7 @@ def test_the_whole_suite_on_memory(prove: Prove) -> None:
     verdicts = {verdict["promise"]: verdict for verdict in report["verdicts"]}
     assert list(verdicts) == list(promises_of(SessionBackendSuite))
     assert report["backend"] == "MemoryBackend"
-    assert report["protocols"] == ["SupportsRestore", "SupportsTurns", "SupportsWrite"]
+    assert report["protocols"] == sorted(OPTIONAL_PROTOCOLS)
     assert report["methods"]["search"] == "native"
     assert report["summary"]["broken"] == report["summary"]["default"] == 0
     assert report["summary"]["kept"] + report["summary"]["not offered"] == len(verdicts)

@@ -26,6 +26,7 @@ from sessionkit import (
     Support,
     SupportsRestore,
     SupportsTurns,
+    SupportsTurnState,
     SupportsWrite,
     TimestampedMessage,
     ToolCall,
@@ -229,5 +230,9 @@ def optional_protocols(backend: OpenBackend) -> None:
         backend.write("k", attributes={"a": 1}, if_revision=revision)
     if isinstance(backend, SupportsTurns):
         assert_type(backend.begin_turn("k", "turn-1", stuck_after=30), SessionState)
+    if isinstance(backend, SupportsTurnState):
+        assert_type(backend.set_turn_state("k", "turn-1", "running"), int)
+        backend.set_turn_state("k", "turn-1")  # type: ignore[call-arg]
+        backend.set_turn_state("k", state="idle", turn_id="turn-1")  # type: ignore[call-arg]
     if isinstance(backend, SupportsRestore):
         backend.restore("k", [TimestampedMessage(ChatMessage.user("x"))], SessionMetadata("k"))

@@ -21,16 +21,17 @@ from sessionkit import (
     SessionMetadata,
     capabilities,
 )
+from sessionkit.protocol import OPTIONAL_PROTOCOLS
 from sessionkit_jsonl import JSONLBackend, files
 
 HI, YO = ChatMessage("user", "hi"), ChatMessage("assistant", "yo")
 
 
 def test_every_method_is_native(tmp_path: Path) -> None:
-    """All eighteen methods and the three optional protocols are the backend's own."""
+    """All eighteen methods and all optional protocols are the backend's own."""
     own = capabilities(JSONLBackend(tmp_path))
     assert set(own.methods.values()) == {sessionkit.Support.NATIVE}
-    assert own.protocols == {"SupportsWrite", "SupportsTurns", "SupportsRestore"}
+    assert own.protocols == set(OPTIONAL_PROTOCOLS)
 
 
 def test_urls_open_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,6 +89,7 @@ def test_reading_only_never_writes(tmp_path: Path) -> None:
             lambda: reader.set_session_context("s", SessionContext("c")),
             lambda: reader.write("s", append=[YO]),
             lambda: reader.begin_turn("s", "t"),
+            lambda: reader.set_turn_state("s", "t", "running"),
             lambda: reader.restore("new", [], SessionMetadata("new")),
         ):
             with pytest.raises(BackendUnavailableError, match="mode=ro"):

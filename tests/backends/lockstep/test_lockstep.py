@@ -85,6 +85,8 @@ def a_step(chance: random.Random) -> Step:
             lambda b: b.set_session_state(key, "running", f"t{number}"),
             lambda b: b.set_session_state(key, "idle"),
             lambda b: b.begin_turn(key, f"t{number}", stuck_after=chance_of_none(span)),
+            lambda b: b.set_turn_state(key, "t1", "running"),
+            lambda b: b.set_turn_state(key, f"t{number}", "error"),
             lambda b: b.restore(key, restored[1], restored[0]),
             lambda b: b.restore(key, restored[1], restored[0]),
             lambda b: b.cleanup_stale(span / 3600),

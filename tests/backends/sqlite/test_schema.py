@@ -57,6 +57,7 @@ def test_the_work_of_a_change_does_not_grow(backend: SQLiteBackend, steps: StepC
         "metadata": backend.get_session_metadata,
         "state": lambda key: backend.set_session_state(key, "running", "t"),
         "begin_turn": lambda key: backend.begin_turn(key, "t"),
+        "set_turn_state": lambda key: backend.set_turn_state(key, "t", "running"),
         "write": lambda key: backend.write(key, append=[message, message], drop_last=1),
     }
     backend.write("short", append=[message] * 20)
