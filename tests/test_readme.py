@@ -26,7 +26,7 @@ def test_every_block_is_tested(blocks: list[tuple[str, str]]) -> None:
 def test_examples_run(
     root: Path, blocks: list[tuple[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[..., Any]
 ) -> None:
-    """Python examples build on each other; shell examples run where they have left their files.
+    """Python examples build on each other, or are the file that they name; shell examples run beside these files.
 
     The set-up commands make an environment and run these very tests, so that CI runs them instead.
     """
@@ -42,11 +42,19 @@ def test_examples_run(
     search_path = {"PATH": f"{commands}:/usr/bin:/bin", "PYTHONPATH": ":".join(paths)}
     names: dict[str, Any] = {"__name__": "readme"}
     for language, text in blocks:
-        if language == "python":
+        if named := re.match(r"# (\w+\.py)\n", text):
+            (tmp_path / named[1]).write_text(text)
+        elif language == "python":
             exec(compile(text, "README.md", "exec"), names)  # noqa: S102 -- it is our own text
         elif language == "sh" and "venv" not in text:
             run("bash", "-euo", "pipefail", "-c", text, cwd=tmp_path, **search_path)
     assert (tmp_path / "chats").is_dir()
+
+
+def test_an_agent_that_survives_is_short(blocks: list[tuple[str, str]]) -> None:
+    """The agent that survives its own crash takes at most 25 lines."""
+    [agent] = [text for _, text in blocks if text.startswith("# agent.py\n")]
+    assert len(agent.splitlines()) <= 25
 
 
 def test_setup_is_two_lines(blocks: list[tuple[str, str]]) -> None:

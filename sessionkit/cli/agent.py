@@ -12,11 +12,11 @@ from sessionkit.cli.recording import IN_PROGRESS
 from sessionkit.codec import decode_message
 from sessionkit.messages import ChatMessage
 from sessionkit.models import IDLE, RUNNING
-from sessionkit.protocol import OpenBackend, SupportsTurns, SupportsWrite
+from sessionkit.protocol import OpenBackend, SupportsTurns, SupportsTurnState, SupportsWrite
 from sessionkit.registry import open_backend
 
 
-class Store(OpenBackend, SupportsTurns, SupportsWrite, Protocol):
+class Store(OpenBackend, SupportsTurns, SupportsTurnState, SupportsWrite, Protocol):
     """**Protocol:** what the demo needs of a backend; every built-in one has it."""
 
 
@@ -49,10 +49,10 @@ def play_turn(
             store.update_last(session_key, message)
         else:
             store.append(session_key, message)
-        store.set_session_state(session_key, RUNNING, turn_id)  # a heartbeat: this turn is not stuck
+        store.set_turn_state(session_key, turn_id, RUNNING)  # a heartbeat: this turn is not stuck
         report("update_last" if growing else "append", message)
         growing = message.status == IN_PROGRESS
-    store.set_session_state(session_key, IDLE)
+    store.set_turn_state(session_key, turn_id, IDLE)
     return True
 
 
