@@ -205,7 +205,8 @@ def hold_turns(
 ) -> None:
     """What a holder of turns does: begin one, write in it, with signs of life, and end it; and so on.
 
-    It says what it has written, each turn's end, and nothing more of a turn that was taken over.
+    It says what it has written, each turn's end, and nothing more of a turn that was taken over. Where it never gets a
+    turn it gives up, and so does not say the end of that one.
     """
     for number in range(rounds):
         turn = f"{writer}.{number}"
@@ -213,6 +214,8 @@ def hold_turns(
             if backend.begin_turn(key, turn, stuck_after=stuck_after).turn_id == turn:
                 break
             time.sleep(0.001)
+        else:
+            return
         with suppress(ConflictError):
             for i in range(TURN):
                 backend.write(key, append=[ChatMessage("user", f"{turn} {i}")], if_turn=turn)
