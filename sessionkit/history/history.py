@@ -10,7 +10,7 @@ from sessionkit.errors import ConflictError, UnknownSessionError, UnsupportedOpe
 from sessionkit.history.answering import ExchangeOptions, OnText, Respond, Said, answer
 from sessionkit.history.config import HistoryConfig
 from sessionkit.history.continuing import Continuation
-from sessionkit.history.keeping import changes, keep_owner, noted, session_of, stored_of
+from sessionkit.history.keeping import changes, is_of, keep_owner, noted, session_of, settle, stored_of
 from sessionkit.history.needs import Store, require
 from sessionkit.history.session import Session, SessionSummary, Stored
 from sessionkit.keys import check_count
@@ -123,7 +123,9 @@ class SessionHistory:
             after = _metadata(self._store, session_id)
             # Somebody who writes all the time must not keep us here: of the older revision, it can't be saved.
             if loads == _LOADS or (after is not None and after.revision == before.revision):
-                return session_of(session_id, messages, before)
+                session = session_of(session_id, messages, before)
+                settle(session, self._store)
+                return session
             before = after
         return None
 
@@ -132,11 +134,12 @@ class SessionHistory:
 
         A session that was not, is created. Messages that were added cost what they are, however many are there already;
         from the first one that was replaced, removed or inserted, all are written anew. A session without changes is
-        not written at all, nor looked at.
+        not written at all, nor, where it comes from here, looked at.
 
         Raises:
-            ConflictError: another writer has changed or deleted it since, runs a turn in it or ended one; or a new
-                one's id exists. Nothing was changed, neither in the store nor in `session`: load it again.
+            ConflictError: another writer has changed or deleted it since, runs a turn in it or ended one; or it comes
+                from another store; or a new one's id exists. Nothing was changed, neither in the store nor in
+                `session`: load it again, or give it to `create_session`.
             InvalidMessageError: a message or its metadata can't be stored exactly; nothing was.
             ValueError: a name in its metadata is taken, or a value None; likewise.
         """
@@ -285,21 +288,25 @@ class SessionHistory:
 
     def _save(self, store: Store, session: Session, since: Stored) -> None:
         """Make the store, which has `since` of it, have the session as it is."""
-        is_new = since.revision == 0
+        key, is_new = session.session_id, since.revision == 0
         wanted = changes(session, since)
-        if not any(wanted):
+        if not any(wanted) and is_of(session, store):
             return
         try:
-            revision = store.write(session.session_id, **wanted._asdict(), if_revision=since.revision)
+            revision = store.write(key, **wanted._asdict(), if_revision=since.revision)
         except ConflictError as error:
-            if not is_new:
+            if is_new:
+                msg = f"there is a session {key!r} already: load it, or give this one another id"
+            elif store.get_session_metadata(key) is None:
+                msg = f"there is no session {key!r} any more, or it is of another store; create_session() creates it"
+            else:
                 raise
-            msg = f"there is a session {session.session_id!r} already: load it, or give this one another id"
             raise ConflictError(msg) from error
         noted(session, wanted, revision, since)
+        settle(session, store)
         keep_owner(store, session)
         if is_new:
-            self._enforce(self._config.max_sessions, spare=session.session_id)
+            self._enforce(self._config.max_sessions, spare=key)
 
     def _enforce(self, most: int | None, spare: str | None = None) -> int:
         store = self._store

@@ -91,6 +91,16 @@ def stored_of(session: Session) -> Stored:
     return session._stored
 
 
+def is_of(session: Session, backend: SessionBackend) -> bool:
+    """Whether it was last read from or written to this very object, rather than perhaps another store."""
+    return session._stored.home == id(backend)
+
+
+def settle(session: Session, backend: SessionBackend) -> None:
+    """Remember that it was just read from or written to this object."""
+    session._stored = attrs.evolve(session._stored, home=id(backend))
+
+
 def session_of(key: str, messages: Sequence[ChatMessage], metadata: SessionMetadata) -> Session:
     """The session of which a store has these messages and that metadata, both of one moment.
 

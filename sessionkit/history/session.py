@@ -155,6 +155,7 @@ class Stored:
         attributes: as `sessionkit.history.keeping.attributes_of` gives them; shared with nobody.
         agent_alias: the owner that the store's own lists show.
         foreign: members of the record that this version knows nothing of; they are kept.
+        home: `id` of the backend that it was last read from or written to; 0 where that is not known.
     """
 
     revision: int = 0
@@ -162,6 +163,7 @@ class Stored:
     attributes: Mapping[str, JSON] = attrs.Factory(dict)
     agent_alias: str | None = None
     foreign: Mapping[str, JSON] = attrs.Factory(dict)
+    home: int = 0
 
 
 @attrs.define
