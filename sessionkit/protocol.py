@@ -385,6 +385,25 @@ class SupportsTurnState(Protocol):
 
 
 @runtime_checkable
+class SupportsFirst(Protocol):
+    """**Protocol:** how a session begins."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def load_first(self, session_key: str, count: int, /) -> list[TimestampedMessage]:
+        """The oldest `count` messages, oldest first, at a cost of them; ``[]`` for an unknown session.
+
+        They are the first ones of `SessionBackend.load_with_timestamps`, which are all where there are no more.
+
+        Raises:
+            TypeError: `count` is no whole number.
+            ValueError: it is negative.
+        """
+        ...
+
+
+@runtime_checkable
 class SupportsRestore(Protocol):
     """**Protocol:** a session put back as it was."""
 
@@ -437,6 +456,7 @@ OPTIONAL_PROTOCOLS: Mapping[str, str] = {
     "SupportsWrite": "write",
     "SupportsTurns": "begin_turn",
     "SupportsTurnState": "set_turn_state",
+    "SupportsFirst": "load_first",
     "SupportsRestore": "restore",
 }
 """The optional protocols, and the one method of each."""

@@ -12,6 +12,7 @@ from sessionkit import (
     CoreBackend,
     OpenBackend,
     SessionBackend,
+    SupportsFirst,
     SupportsRestore,
     SupportsTurns,
     SupportsTurnState,
@@ -24,7 +25,7 @@ from sessionkit.protocol import OPTIONAL_PROTOCOLS, PROVIDED, REQUIRED
 from sessionkit.registry import BUILT_IN
 from tests.toys import DictBackend
 
-OPTIONAL = (SupportsWrite, SupportsTurns, SupportsTurnState, SupportsRestore)
+OPTIONAL = (SupportsWrite, SupportsTurns, SupportsTurnState, SupportsFirst, SupportsRestore)
 PROTOCOLS = (CoreBackend, SessionBackend, *OPTIONAL, OpenBackend)
 
 

@@ -97,8 +97,8 @@ class MemoryBackend(RecordBackend):
     def load_with_timestamps(self, session_key: str, /, *, last: int | None = None) -> list[TimestampedMessage]:
         if last is not None:
             check_count(last, "last")
-        messages = self._messages(session_key, last)
-        return [TimestampedMessage(decode_message(stored.raw), to_datetime(stored.created_at)) for stored in messages]
+        part = slice(None) if last is None else slice(-last, None) if last else slice(0)
+        return self._timestamped(session_key, part)
 
     def update_last(self, session_key: str, message: ChatMessage, /) -> bool:
         check_session_key(session_key)
@@ -196,6 +196,11 @@ class MemoryBackend(RecordBackend):
             session.record.merge(attributes)
             return session.record.revision
 
+    def load_first(self, session_key: str, count: int, /) -> list[TimestampedMessage]:
+        """`sessionkit.SupportsFirst.load_first`."""
+        check_count(count, "count")
+        return self._timestamped(session_key, slice(count))
+
     def restore(self, session_key: str, messages: Iterable[TimestampedMessage], metadata: SessionMetadata, /) -> None:
         """`sessionkit.SupportsRestore.restore`."""
         kept, times = restored_times(messages)
@@ -248,11 +253,14 @@ class MemoryBackend(RecordBackend):
     def _encoded(self, message: ChatMessage) -> bytes:
         return encode_message(message, max_bytes=self._max_message_bytes)
 
-    def _messages(self, session_key: str, last: int | None = None) -> list[_Stored]:
+    def _messages(self, session_key: str, part: slice = slice(None)) -> list[_Stored]:
         with self._lock:
             session = self._found(session_key)
-            messages = session.messages if session else []
-            return messages[:] if last is None else messages[max(0, len(messages) - last) :]
+            return session.messages[part] if session else []
+
+    def _timestamped(self, session_key: str, part: slice) -> list[TimestampedMessage]:
+        messages = self._messages(session_key, part)
+        return [TimestampedMessage(decode_message(stored.raw), to_datetime(stored.created_at)) for stored in messages]
 
     def _texts(self, session_key: str) -> Iterator[str]:
         for message in self.load(session_key):

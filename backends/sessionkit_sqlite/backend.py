@@ -250,6 +250,17 @@ class SQLiteBackend(RecordBackend):
             self._index_now_and_then(connection, len(added))
             return session.record.revision
 
+    def load_first(self, session_key: str, count: int, /) -> list[TimestampedMessage]:
+        """`sessionkit.SupportsFirst.load_first`."""
+        check_count(count, "count")
+        check_session_key(session_key)
+        with self._store.reading as connection:
+            found = connection.execute(f"{_LOAD} LIMIT ?", (session_key, min(count, _LARGEST))).fetchall()
+        try:
+            return [TimestampedMessage(decode_message(raw), to_datetime(created_at)) for raw, created_at, _ in found]
+        except InvalidMessageError:
+            return self.load_with_timestamps(session_key)[:count]
+
     def restore(self, session_key: str, messages: Iterable[TimestampedMessage], metadata: SessionMetadata, /) -> None:
         """`sessionkit.SupportsRestore.restore`."""
         kept, times = restored_times(messages)
@@ -286,6 +297,8 @@ class SQLiteBackend(RecordBackend):
         try:
             return [(decode_message(raw), created_at) for raw, created_at, _ in found]
         except InvalidMessageError:
+            if last is not None:
+                return self._loaded(session_key, None)[-last:]
             return list(self._readable(session_key, found))
 
     def _readable(self, session_key: str, found: list[tuple[bytes, int, int]]) -> Iterator[tuple[ChatMessage, int]]:

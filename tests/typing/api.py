@@ -24,6 +24,7 @@ from sessionkit import (
     SessionQuery,
     SessionState,
     Support,
+    SupportsFirst,
     SupportsRestore,
     SupportsTurns,
     SupportsTurnState,
@@ -234,5 +235,9 @@ def optional_protocols(backend: OpenBackend) -> None:
         assert_type(backend.set_turn_state("k", "turn-1", "running"), int)
         backend.set_turn_state("k", "turn-1")  # type: ignore[call-arg]
         backend.set_turn_state("k", state="idle", turn_id="turn-1")  # type: ignore[call-arg]
+    if isinstance(backend, SupportsFirst):
+        assert_type(backend.load_first("k", 2), list[TimestampedMessage])
+        backend.load_first("k")  # type: ignore[call-arg]
+        backend.load_first("k", count=2)  # type: ignore[call-arg]
     if isinstance(backend, SupportsRestore):
         backend.restore("k", [TimestampedMessage(ChatMessage.user("x"))], SessionMetadata("k"))

@@ -84,3 +84,25 @@ def test_a_damaged_session_can_be_stale(damaged: SQLiteBackend) -> None:
     """Cleaning up needs no attributes."""
     assert damaged.cleanup_stale(0) == 2
     assert damaged.list_sessions() == []
+
+
+@pytest.mark.parametrize("lost", [{1}, {2, 3}, {1, 6}, {1, 2, 3, 4, 5, 6}])
+def test_a_damaged_message_counts_for_none(path: Path, backend: SQLiteBackend, lost: set[int]) -> None:
+    """The oldest and the newest few are those of all that can be read, as many as asked for; each loss is said."""
+    for number in range(1, 7):
+        backend.append("k", ChatMessage.user(str(number)))
+    with closing(sqlite3.connect(path)) as foreign, foreign:
+        for number in lost:
+            foreign.execute("UPDATE messages SET message = '{' WHERE id & 0xFFFFFFFF = ?", (number,))
+    with pytest.warns(CorruptRecordWarning, match="skipped, row"):
+        everything = backend.load_with_timestamps("k")
+    assert [stored.message.content for stored in everything] == [str(n) for n in range(1, 7) if n not in lost]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CorruptRecordWarning)
+        for count in range(1, 8):
+            assert backend.load_first("k", count) == everything[:count]
+            assert backend.load_with_timestamps("k", last=count) == everything[-count:]
+    with pytest.warns(CorruptRecordWarning, match="skipped, row") as warned:
+        backend.load_first("k", max(lost))
+    assert {warning.filename for warning in warned} == {__file__}
+    assert len(warned) == len(lost)

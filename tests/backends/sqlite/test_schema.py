@@ -47,13 +47,14 @@ class StepCounter:
 
 
 def test_the_work_of_a_change_does_not_grow(backend: SQLiteBackend, steps: StepCounter) -> None:
-    """append, update_last, remove_last, metadata, state and the newest few take the same work at any length."""
+    """No change, no look at metadata, and neither the newest nor the oldest few take more work of a longer session."""
     message = ChatMessage.user("one more")
     operations: dict[str, Callable[[str], object]] = {
         "append": lambda key: backend.append(key, message),
         "update_last": lambda key: backend.update_last(key, message),
         "remove_last": backend.remove_last,
         "last 5": lambda key: backend.load_with_timestamps(key, last=5),
+        "first 5": lambda key: backend.load_first(key, 5),
         "metadata": backend.get_session_metadata,
         "state": lambda key: backend.set_session_state(key, "running", "t"),
         "begin_turn": lambda key: backend.begin_turn(key, "t"),
