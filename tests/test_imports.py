@@ -26,13 +26,28 @@ def imported_by(module: str) -> set[str]:
 
 
 def test_importing_sessionkit_is_light() -> None:
-    """No backend, no test framework, no terminal, no network and no converter comes with it."""
+    """No backend, no test framework, no terminal, no network, no event loop and no converter comes with it."""
     names = imported_by("sessionkit")
     ours = {name for name in names if name.startswith("sessionkit")}
     assert ours == {"sessionkit"}
     others = names - set(sys.stdlib_module_names) - ours
     assert others <= {"attr", "attrs", "msgspec", "typing_extensions"}  # the last by msgspec, where it is installed
     assert not names & {"socket", "ssl", "http", "asyncio", "sqlite3", "subprocess", "email", "importlib_metadata"}
+
+
+def test_the_asynchronous_layer_says_what_it_needs() -> None:
+    """Without anyio, importing it is an error that names the extra to install."""
+    program = "import sys; sys.modules['anyio'] = None; import sessionkit.aio"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )
+    assert done.stderr.splitlines()[-1] == (
+        "ImportError: the asynchronous layer needs anyio; install it with: pip install 'sessionkit[aio]'"
+    )
 
 
 @pytest.mark.parametrize("backend", ["sessionkit_memory", "sessionkit_jsonl", "sessionkit_sqlite"])

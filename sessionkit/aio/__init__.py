@@ -1,0 +1,30 @@
+"""The same for asynchronous callers, on asyncio and on Trio: any backend, in threads, so that no event loop ever waits.
+
+    from sessionkit import ChatMessage, aio
+
+    async with aio.open_backend("sqlite:///chats.db") as backend:
+        await backend.append("user/1", ChatMessage.user("Hello"))
+        print(await backend.load("user/1"))
+
+Each call is made in a thread, whole. Cancelling whoever awaits it, by a cancel scope of anyio's or Trio's or by asyncio
+itself, leaves nothing half done: a call that has begun is waited for before the cancellation goes on, and one that has
+not begun is never made. Errors are those of the synchronous call. What each call promises stands in
+`sessionkit.protocol`.
+"""
+
+try:
+    import anyio  # noqa: F401  # pyright: ignore[reportUnusedImport] -- so that it is missed here
+except ModuleNotFoundError as error:
+    msg = f"the asynchronous layer needs {error.name}; install it with: pip install 'sessionkit[aio]'"
+    raise ImportError(msg, name=__name__) from None
+
+from sessionkit.aio.backend import AsyncBackend, Opening, open_backend
+from sessionkit.aio.threads import run, thread_limiter
+
+__all__ = [
+    "AsyncBackend",
+    "Opening",
+    "open_backend",
+    "run",
+    "thread_limiter",
+]

@@ -1,0 +1,22 @@
+"""Every asynchronous test runs on asyncio and on Trio."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.aio.gates import Gate
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """For the plugin that anyio brings."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    """A gate that is open when the test has ended, whatever has become of it."""
+    gate = Gate()
+    yield gate
+    gate.open()

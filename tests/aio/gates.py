@@ -1,0 +1,37 @@
+"""A blocking call that a test can hold and let go."""
+
+import threading
+
+from anyio import to_thread
+
+_PATIENCE = 10
+
+
+class Gate:
+    """Its calls block until it is opened.
+
+    Attributes:
+        log: "begun" and "ended" of each call, and whatever a test adds, in order.
+    """
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self._begun = threading.Semaphore(0)
+        self._open = threading.Event()
+
+    def pass_through(self, value: str = "") -> str:
+        """Block, and give the value back."""
+        self.log.append("begun")
+        self._begun.release()
+        assert self._open.wait(_PATIENCE)
+        self.log.append("ended")
+        return value
+
+    def open(self) -> None:
+        """Let every call through, now and later."""
+        self._open.set()
+
+    async def begun(self, calls: int = 1) -> None:
+        """Wait until as many more calls block."""
+        for _ in range(calls):
+            assert await to_thread.run_sync(lambda: self._begun.acquire(timeout=_PATIENCE))
