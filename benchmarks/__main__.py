@@ -7,14 +7,17 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import crowd, history, jsonl, shared, small, sqlite
+from benchmarks import aio, crowd, history, jsonl, shared, small, sqlite
 from benchmarks.measure import FULL, QUICK, Measured, Row, Run, Scale
 from benchmarks.report import as_json, header, line, machine, reached, record
 
 README = Path(__file__).with_name("README.md")
 
 ROWS: tuple[Row, ...] = tuple(
-    sorted([*sqlite.ROWS, *jsonl.ROWS, *shared.ROWS, *small.ROWS, *crowd.ROWS, *history.ROWS], key=lambda row: row.name)
+    sorted(
+        [*aio.ROWS, *sqlite.ROWS, *jsonl.ROWS, *shared.ROWS, *small.ROWS, *crowd.ROWS, *history.ROWS],
+        key=lambda row: row.name,
+    )
 )
 
 
