@@ -22,15 +22,12 @@ _OTHER_CONTENT = ("content", "refusal", "audio", "function_call")
 _Ids = Counter[str | None]
 """The ids of calls, or of the calls that results answer; None for each that is missing or no text."""
 
+_NO_IDS: _Ids = Counter()
+
 
 def is_system(message: ChatMessage) -> bool:
     """Whether it instructs the model, and so is in no unit."""
     return message.role in _SYSTEM_ROLES
-
-
-def has_results(message: ChatMessage) -> bool:
-    """Whether it brings results of tool calls, so that it can't be without what stands before it."""
-    return bool(_results(message))
 
 
 def units_of(messages: Iterable[ChatMessage]) -> list[list[int]]:
@@ -41,24 +38,25 @@ def units_of(messages: Iterable[ChatMessage]) -> list[list[int]]:
     """
     units: list[tuple[list[int], _Ids]] = []
     unit: list[int] = []
-    awaited: _Ids = Counter()
+    awaited = _NO_IDS
     for position, message in enumerate(messages):
         results = _results(message)
         if not results:
-            unit, awaited = [position] if _is_accepted(message) else [], _calls(message)
+            awaited = _calls(message)
+            unit = [position] if awaited or _is_accepted(message) else []
             units.append((unit, awaited))
         elif results <= awaited:
             unit.append(position)
             awaited -= results  # in place, and so in `units`
             if _says_more(message):
-                unit, awaited = [], Counter()
+                unit, awaited = [], _NO_IDS
     return [unit for unit, unanswered in units if unit and not unanswered]
 
 
 def _is_accepted(message: ChatMessage) -> bool:
-    """Whether it may begin a unit: it is no system message, which is in none, and nothing that a provider refuses."""
+    """Whether a message without calls is a unit: no system message, which is in none, nor what a provider refuses."""
     if message.role == "assistant":
-        return bool(_calls(message)) or _says_something(message)
+        return _says_something(message)
     return message.role != ITEM_ROLE and not is_system(message)
 
 
@@ -81,8 +79,8 @@ def _says_more(message: ChatMessage) -> bool:
 def _calls(message: ChatMessage) -> _Ids:
     """The calls of an assistant's message, each once, though it may stand there in two forms."""
     if message.role != "assistant":
-        return Counter()
-    typed = _ids(call.id for call in message.tool_calls)
+        return _NO_IDS
+    typed = _ids([call.id for call in message.tool_calls])
     foreign: Any = message.extra.get("tool_calls")  # of a kind that the field can't represent
     others = [call.get("id") for call in foreign if isinstance(call, dict)] if isinstance(foreign, list) else []
     return typed | _ids(others) | _block_ids(message, "tool_use", "id")
@@ -91,7 +89,7 @@ def _calls(message: ChatMessage) -> _Ids:
 def _results(message: ChatMessage) -> _Ids:
     """The calls that a message has the results of."""
     if message.role not in {"tool", "user"}:
-        return Counter()
+        return _NO_IDS
     by_blocks = _block_ids(message, "tool_result", "tool_use_id")
     return by_blocks if by_blocks or message.role == "user" else _ids([message.tool_call_id])
 
@@ -105,7 +103,9 @@ def _block_ids(message: ChatMessage, kind: str, key: str) -> _Ids:
     return content | raw
 
 
-def _ids(values: Iterable[JSON]) -> _Ids:
+def _ids(values: list[JSON]) -> _Ids:
+    if not values:
+        return _NO_IDS  # as of almost every message: counting takes its time, and so do long conversations
     return Counter(value if isinstance(value, str) else None for value in values)
 
 

@@ -9,7 +9,7 @@ import attrs
 
 from sessionkit.defaults import supports, with_defaults
 from sessionkit.history.tails import tails
-from sessionkit.history.units import has_results, is_system, units_of
+from sessionkit.history.units import is_system, units_of
 from sessionkit.keys import check_count
 from sessionkit.messages import ChatMessage
 from sessionkit.protocol import CoreBackend, SessionBackend, SupportsFirst
@@ -202,8 +202,8 @@ def _from_store(backend: SessionBackend, session_key: str, limits: _Limits) -> l
         if not whole:
             if is_system(tail[0]):
                 continue  # it may be one of the beginning's, which must not be there twice
-            # The results at the start may be those of a call further up: from the next message on, units are whole.
-            known = [*_leading_system_messages(backend, session_key), *dropwhile(has_results, tail)]
+            # Results at the start of the tail are left out, as their call may stand before it; all else in it is whole.
+            known = _leading_system_messages(backend, session_key) + tail
         chosen, cut = _choose(known, limits)
         if cut:
             break

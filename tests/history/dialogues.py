@@ -30,9 +30,8 @@ def calls_in(data: dict[str, Any]) -> list[str]:
 
 def answers_in(data: dict[str, Any]) -> list[str | None]:
     """The ids of the calls that a message has results of."""
-    if data["role"] == "tool":
-        return [data.get("tool_call_id")]
-    return [block["tool_use_id"] for block in blocks_of(data) if block["type"] == "tool_result"]
+    found = [block["tool_use_id"] for block in blocks_of(data) if block["type"] == "tool_result"]
+    return found or ([data.get("tool_call_id")] if data["role"] == "tool" else [])
 
 
 def is_blank(data: dict[str, Any]) -> bool:
@@ -138,6 +137,8 @@ def answering(style: str, ids: Sequence[str], text: str = "") -> list[ChatMessag
     results = [{"type": "tool_result", "tool_use_id": call_id, "content": "found"} for call_id in ids]
     if style == "tool":
         return [ChatMessage("tool", "found", tool_call_id=call_id) for call_id in ids]
+    if style == "tool's blocks":
+        return [ChatMessage("tool", results)] if results else []
     more = [text_block(text)] if text else []
     if style == "one user":
         return [ChatMessage("user", [*results, *more])] if results else []
@@ -149,7 +150,7 @@ def answering(style: str, ids: Sequence[str], text: str = "") -> list[ChatMessag
 
 
 call_styles = st.sampled_from(["typed", "blocks", "raw", "both", "custom"])
-answer_styles = st.sampled_from(["tool", "one user", "users", "raw"])
+answer_styles = st.sampled_from(["tool", "tool's blocks", "one user", "users", "raw"])
 call_ids = st.lists(st.sampled_from("abc"), min_size=1, max_size=3, unique=True)
 said = st.sampled_from(["user", "assistant", "function"]).flatmap(
     lambda role: words.map(lambda text: ChatMessage(role, text))

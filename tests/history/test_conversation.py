@@ -103,7 +103,7 @@ def test_an_item_of_the_reserved_role_is_wrapped_too(backend: OpenBackend, conve
 @pytest.mark.parametrize("limit", [None, *range(8)])
 def test_the_newest_items_and_messages(conversation: ConversationSession, limit: int | None) -> None:
     """As many as were asked for, oldest first, or all that there are; messages however many items are between them."""
-    added = [{"role": "user", "content": str(number)} if number % 9 == 0 else {"n": number} for number in range(40)]
+    added = [{"role": "user", "content": str(number)} if number % 9 == 3 else {"n": number} for number in range(40)]
     conversation.add_items(added)
     spoken = [ChatMessage.from_dict(item) for item in added if "role" in item]
     items, messages = conversation.get_items(limit), conversation.get_messages(limit)

@@ -198,11 +198,15 @@ def test_a_backend_without_write_is_refused() -> None:
 
 
 class Writing(DictBackend):
-    """A backend of the four methods and `write`, and no more: no alias, no attributes, no beginning by itself."""
+    """A backend of the four methods and `write`: no attributes, no beginning by itself, an alias that is never set."""
 
     def __init__(self) -> None:
         super().__init__()
         self.written: dict[str, Any] = {}
+
+    def get_session_agent_alias(self, session_key: str, /) -> str:
+        """The same for all."""
+        return f"the owner of {session_key}"
 
     def write(self, session_key: str, /, **what: Any) -> int:
         """Remembers what it was told."""
@@ -211,13 +215,13 @@ class Writing(DictBackend):
 
 
 def test_a_backend_may_offer_no_more_than_write() -> None:
-    """No alias, then, and the beginning is found by loading all; no warning either."""
+    """No alias is set, then, and the beginning is found by loading all; no warning either."""
     backend = Writing()
     for message in MESSAGES:
         backend.append("s", message)
     fork(backend, "s", "new", upto=2)
-    forked_from = {"key": "s", "messages": 2}
-    expected = {"append": MESSAGES[:2], "attributes": {"forked_from": forked_from}, "if_revision": 0}
+    attributes = {"sessionkit": {"agent_name": "the owner of s"}, "forked_from": {"key": "s", "messages": 2}}
+    expected = {"append": MESSAGES[:2], "attributes": attributes, "if_revision": 0}
     assert backend.written == {"key": "new"} | expected
 
 
@@ -269,6 +273,7 @@ def test_who_writes_all_the_time_does_not_keep_a_fork_from_coming_about() -> Non
     filled(backend)
     backend.changes = [lambda: backend.append("s", MESSAGES[0])] * 100
     fork(backend, "s", "new")
+    assert len(backend.changes) == 100 - 8
     found = backend.load("new")
     assert found == MESSAGES + [MESSAGES[0]] * (len(found) - 5)
     assert attributes_of(backend, "new")["forked_from"] == {"key": "s", "messages": len(found)}
