@@ -174,6 +174,68 @@ class ChatMessage:
             raise InvalidMessageError(_TOO_DEEP) from None
         return data
 
+    @classmethod
+    def from_openai(cls, answer: object) -> Self:
+        """The message of an answer of OpenAI's Chat Completions API, stamped now.
+
+        `answer` is the chat completion, of which the first choice is taken, or its ``choices[0].message``: as a dict,
+        or as any object with ``model_dump()`` or ``to_dict()``, such as those of the SDK, which is not imported. The
+        completion's model is kept, its id as `provider_response_id`, and its counts as `usage`; the ``finish_reason``
+        and every other member in `extra`, and there the provider's own usage, where it says more than `usage` does, as
+        ``"provider_usage"``.
+
+        Raises:
+            TypeError: it is neither a dict nor such an object.
+            InvalidMessageError: it has no choice with a message, or is a response of the Responses API.
+        """
+        from sessionkit.providers.answers import openai_answer  # noqa: PLC0415 -- only who talks to providers needs it
+
+        return cls.from_dict(openai_answer(answer))
+
+    @classmethod
+    def from_anthropic(cls, answer: object) -> Self:
+        """The message of an answer of Anthropic's Messages API, stamped now.
+
+        `answer` is the ``Message``: as a dict, or as any object with ``model_dump()`` or ``to_dict()``, such as that of
+        the SDK, which is not imported. Its blocks are the content, verbatim, signed thinking among them, so that
+        `to_anthropic` gives them back as they were. The model is kept, the id as `provider_response_id`, and the counts
+        as `usage`; the ``stop_reason`` and every other member in `extra`, and there the provider's own usage, where it
+        says more than `usage` does, as ``"provider_usage"``.
+
+        Raises:
+            TypeError: it is neither a dict nor such an object.
+            InvalidMessageError: it has no list of content blocks.
+        """
+        from sessionkit.providers.answers import anthropic_answer  # noqa: PLC0415 -- as above
+
+        return cls.from_dict(anthropic_answer(answer))
+
+    def to_openai(self) -> dict[str, JSON]:
+        """The message as OpenAI's Chat Completions API takes it, converted if need be; shares nothing with this one.
+
+        `sessionkit.providers` says what goes out and what does not; its ``to_openai`` takes whole conversations.
+
+        Raises:
+            InvalidMessageError: it says something that the API has no words for, or it is not exactly one message
+                there: the results of several tools, or nothing.
+        """
+        from sessionkit.providers.openai import to_openai_message  # noqa: PLC0415 -- as above
+
+        return to_openai_message(self)
+
+    def to_anthropic(self) -> dict[str, JSON]:
+        """The message as Anthropic's Messages API takes it, converted if need be; shares nothing with this one.
+
+        `sessionkit.providers` says what goes out and what does not; its ``to_anthropic`` takes whole conversations.
+
+        Raises:
+            InvalidMessageError: it says something that the API has no words for, or it is no message there: a system
+                message, which is an argument of its own, or one that says nothing.
+        """
+        from sessionkit.providers.anthropic import to_anthropic_message  # noqa: PLC0415 -- as above
+
+        return to_anthropic_message(self)
+
     @property
     def text(self) -> str:
         """The searchable text, a line a part.
