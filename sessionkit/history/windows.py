@@ -76,11 +76,11 @@ def window(
     one does, the system messages are given alone. A higher limit never gives less.
 
     **From a store.** With limits, the session is read from its end, in tails that double in size until one is enough:
-    with `max_messages`, about as many messages; with `max_tokens`, at most four times those of the window, or 32. Its
-    first messages are read too, as far as they are system messages. System messages further up in the middle, before
-    the tail that was read, are not looked for: they are missing, where a list would have them; otherwise the answer is
-    that of the list. This needs `SupportsFirst`; on any other backend all is read. Without limits all is read as well.
-    Others may write meanwhile: the first messages are read after the tail.
+    with `max_messages`, mostly one of 8 messages more; with `max_tokens`, up to four times as many messages as fit, or
+    32. Its first messages are read too, as far as they are system messages. System messages further up in the middle,
+    before the tail that was read, are not looked for: they are missing, where a list would have them; otherwise the
+    answer is that of the list. This needs `SupportsFirst`; on any other backend all is read, as it is without limits.
+    Others may write meanwhile: the tail is of one moment, and the first messages are read after it.
 
     Args:
         source: the messages, oldest first; or a backend.
@@ -93,7 +93,8 @@ def window(
     Raises:
         ValueError: a limit is negative; `max_tokens` comes without `count_tokens`; or the system messages alone are
             beyond a limit, as none of them is left out in silence.
-        TypeError: `source` is neither.
+        TypeError: `source` is neither, or a limit no whole number.
+        InvalidSessionKeyError: the session key is no key.
     """
     limits = _Limits(max_messages, max_tokens, count_tokens)
     if session_key is not None:
