@@ -318,7 +318,7 @@ class SessionHistory:
         for known in reversed(listed):
             if too_many <= 0:
                 break
-            if known.key == spare or known.state == RUNNING:
+            if known.key == spare:
                 continue
             present = store.get_session_metadata(known.key)
             if present is not None and (present.revision != known.revision or present.state == RUNNING):

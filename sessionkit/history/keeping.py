@@ -65,12 +65,11 @@ def changes(session: Session, since: Stored | None = None) -> Changes:
         InvalidMessageError: something in it can't be stored exactly.
     """
     stored = session._stored if since is None else since
-    messages = session.messages[:]
-    kept = _common(stored.messages, messages)
+    kept = _common(stored.messages, session.messages)
     wanted = attributes_of(session)
     gone: dict[str, JSON] = {name: None for name in stored.attributes if name not in wanted}
     set_ = {name: value for name, value in wanted.items() if not _has(stored.attributes, name, value)}
-    return Changes(len(stored.messages) - kept, messages[kept:], gone | set_)
+    return Changes(len(stored.messages) - kept, session.messages[kept:], gone | set_)
 
 
 def noted(session: Session, written: Changes, revision: int, since: Stored | None = None) -> None:

@@ -210,6 +210,15 @@ def test_appending_to_what_is_deleted_just_then() -> None:
     assert history.session_count() == 0
 
 
+def test_appending_beside_others() -> None:
+    """Is no conflict: it is tried again with all of it, even where it came from an iterator."""
+    backend, history = watched()
+    history.create_session(full())
+    backend.before["write"] = lambda: backend.__wrapped__.append("k", SAID)
+    history.append_messages("k", iter([THANKED, ANSWERED]))
+    assert kept(history, "k").messages == [SAID, ANSWERED, SAID, THANKED, ANSWERED]
+
+
 def test_appending_gives_up_in_the_end() -> None:
     """With a conflict, where others are faster each time; nothing was appended."""
     backend, history = watched()
