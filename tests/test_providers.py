@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessionkit import ChatMessage, InvalidMessageError, Usage, encode_message
+from sessionkit import ChatMessage, InvalidMessageError, ToolCall, Usage, encode_message
 from sessionkit.providers import to_anthropic, to_openai
 from tests.conversations import conversations
 from tests.exchanges import (
@@ -180,9 +180,10 @@ def test_raw_blocks_are_the_content_for_anthropic() -> None:
     assert bare.to_openai()["tool_calls"][0]["id"] == "toolu_1"
 
 
-def test_calls_in_both_shapes_all_go_out() -> None:
-    """A message may have them as fields and as blocks, as it counts them too."""
-    both = ChatMessage.assistant([TOOL_USE], tool_calls=CALLS.tool_calls)
+def test_calls_in_both_shapes_go_out_once() -> None:
+    """A message may have some as fields and some as blocks; one that stands in both is one."""
+    twice = ToolCall("toolu_1", "find", "{}")
+    both = ChatMessage.assistant([TOOL_USE], tool_calls=[*CALLS.tool_calls, twice])
     assert [call["id"] for call in both.to_openai()["tool_calls"]] == ["call_1", "call_2", "toolu_1"]
     assert [block["id"] for block in both.to_anthropic()["content"]] == ["toolu_1", "call_1", "call_2"]
 

@@ -101,7 +101,9 @@ def _all_blocks_of(message: ChatMessage) -> list[dict[str, JSON]]:
     if message.role == "tool":
         result = {"type": "tool_result", "tool_use_id": message.tool_call_id, "content": data.get("content")}
         return [_tool_result(result)]
-    return [*_blocks(data.get("content", [])), *_blocks(data.get("refusal", [])), *_tool_uses(data)]
+    blocks = _blocks(data.get("content", [])) + _blocks(data.get("refusal", []))
+    known = [block.get("id") for block in blocks if block["type"] == "tool_use"]
+    return blocks + [block for block in _tool_uses(data) if block["id"] not in known]
 
 
 def _blocks(content: JSON) -> list[dict[str, JSON]]:

@@ -165,7 +165,8 @@ def _messages(message: ChatMessage) -> list[dict[str, JSON]]:
         if role == "user":
             results = [_result(block) for block in tools]
         elif isinstance(calls := data.setdefault("tool_calls", []), list):
-            calls += map(_call, tools)
+            known = [call.id for call in message.tool_calls]
+            calls += [_call(block) for block in tools if block.get("id") not in known]
         data = {key: value for key, value in data.items() if value != []}
     if role == "tool":
         data.setdefault("content", "")
