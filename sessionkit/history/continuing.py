@@ -4,6 +4,7 @@ So that the synchronous and the asynchronous one differ in nothing else. Whateve
 """
 
 from contextlib import AbstractContextManager, nullcontext
+from itertools import takewhile
 from typing import TYPE_CHECKING, Self
 
 import attrs
@@ -76,10 +77,17 @@ class Continuation:
         exchange = begin_exchange(
             running, session, self.said, interval=self.options.interval, at_once=self.history.config.auto_save
         )
-        exchange.heard = session.messages[:]
-        if any(limit is not None for limit in self.options.window.values()):
-            exchange.heard = window(exchange.heard, **self.options.window)
+        exchange.heard = self._given(session.messages)
         return exchange
+
+    def _given(self, messages: list[ChatMessage]) -> list[ChatMessage]:
+        """The window of the messages; told nothing, an agent is given what waits for it at the end as well."""
+        given = window(messages, **self.options.window)
+        if self.said is None:
+            newest = window(messages)[-1:]
+            waiting = takewhile(lambda message: all(message is not other for other in newest), reversed(messages))
+            given += reversed(list(waiting))
+        return given
 
     def end(self, running: Turn | None, exchange: Exchange) -> Session:
         """The session as it is now, after the turn: as the exchange left it, unless others wrote meanwhile."""

@@ -259,12 +259,13 @@ class SessionHistory:
         Args:
             session_id: the session.
             said: a user's text, a message or several. None has the agent go on from where the session stands, as after
-                a crash: an answer that was cut off at its end is not given to it, and its new answer takes the place.
+                a crash: an answer that was cut off at its end is not given to it, and its new answer takes the place;
+                a tool call that has no result yet is given to it, at the end.
             respond: what answers; see `Respond`.
             on_text: is given each piece of text as it comes.
             options: ``wait``, ``stuck_after`` and ``heartbeat`` as for `turn`; ``max_messages``, ``max_tokens`` and
-                ``count_tokens`` as for `window`, without which the agent is given all messages; ``interval``, seconds,
-                as for `Turn.stream`.
+                ``count_tokens`` as for `window`, without which the agent is given all messages but those that no
+                provider accepts; ``interval``, seconds, as for `Turn.stream`.
 
         Returns:
             The session, the new messages included. It costs a load, and another one where others wrote meanwhile.

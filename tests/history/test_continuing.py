@@ -243,6 +243,24 @@ def test_a_window_is_given_to_the_agent(history: SessionHistory, backend: OpenBa
     assert len(session.messages) == 22
 
 
+def test_an_agent_is_given_what_a_provider_accepts(history: SessionHistory, backend: OpenBackend) -> None:
+    """A call that a killed agent left without its result is not given to it once more is said; told nothing, it is."""
+    heard: list[list[ChatMessage]] = []
+
+    def respond(messages: list[ChatMessage]) -> list[ChatMessage]:
+        heard.append(messages)
+        return []
+
+    for message in (HI, CALL):
+        backend.append("s", message)
+    history.continue_session("s", respond=respond)
+    history.continue_session("s", respond=respond, max_messages=0)
+    history.continue_session("s", YO, respond=respond)
+    history.continue_session("s", respond=respond)
+    assert heard == [[HI, CALL], [CALL], [HI, YO], [HI, YO]]
+    assert backend.load("s") == [HI, CALL, YO]
+
+
 def test_an_unknown_session_is_not_created(history: SessionHistory, backend: OpenBackend) -> None:
     """To go on with a session that is not there is an error, and creates none."""
     with pytest.raises(UnknownSessionError, match="no session 's'"):
