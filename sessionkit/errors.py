@@ -39,7 +39,7 @@ class InvalidSessionKeyError(SessionKitError, ValueError):
 
 
 class InvalidMessageError(SessionKitError, ValueError):
-    """The message can't be stored exactly as it is, or what was read is no message. Nothing was stored."""
+    """The message can't be stored exactly, or told to a provider, or what was read is none. Nothing was stored."""
 
 
 class BackendURLError(SessionKitError, ValueError):
