@@ -19,12 +19,20 @@ except ModuleNotFoundError as error:
     raise ImportError(msg, name=__name__) from None
 
 from sessionkit.aio.backend import AsyncBackend, Opening, open_backend
+from sessionkit.aio.history import AsyncRespond, AsyncSessionHistory, open_history
 from sessionkit.aio.threads import run, thread_limiter
+from sessionkit.aio.turns import AsyncAnswerStream, AsyncTurn, turn
 
 __all__ = [
+    "AsyncAnswerStream",
     "AsyncBackend",
+    "AsyncRespond",
+    "AsyncSessionHistory",
+    "AsyncTurn",
     "Opening",
     "open_backend",
+    "open_history",
     "run",
     "thread_limiter",
+    "turn",
 ]

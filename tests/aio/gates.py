@@ -1,8 +1,12 @@
 """A blocking call that a test can hold and let go."""
 
 import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from anyio import to_thread
+
+T = TypeVar("T")
 
 _PATIENCE = 10
 
@@ -26,6 +30,16 @@ class Gate:
         assert self._open.wait(_PATIENCE)
         self.log.append("ended")
         return value
+
+    def after(self, method: Callable[..., T]) -> Callable[..., T]:
+        """The method, which once it is done blocks before it gives what it has."""
+
+        def call(*args: Any, **options: Any) -> T:
+            given = method(*args, **options)
+            self.pass_through()
+            return given
+
+        return call
 
     def open(self) -> None:
         """Let every call through, now and later."""

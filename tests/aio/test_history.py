@@ -1,0 +1,385 @@
+"""A history that is awaited: its methods, the agents that may answer in it, and what becomes of them when cancelled."""
+
+import inspect
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from anyio import Event, create_task_group, from_thread, sleep_forever, to_thread, wait_all_tasks_blocked
+from anyio.lowlevel import checkpoint
+
+from sessionkit import BackendClosedError, ChatMessage, ConfigurationError, ConflictError, open_backend
+from sessionkit.aio import AsyncBackend, AsyncSessionHistory, open_history, thread_limiter
+from sessionkit.history import HistoryConfig, Session, SessionHistory
+from sessionkit_memory import MemoryBackend
+from tests.aio.cancelling import Cancel, ways
+from tests.aio.gates import Gate
+
+pytestmark = pytest.mark.anyio
+
+HI = ChatMessage("user", "hi")
+YO = ChatMessage("assistant", "yo")
+
+
+@pytest.fixture
+def backend() -> MemoryBackend:
+    """An empty store."""
+    return MemoryBackend()
+
+
+@pytest.fixture
+def history(backend: MemoryBackend) -> AsyncSessionHistory:
+    """A history in it."""
+    return AsyncSessionHistory(backend)
+
+
+# -- its methods ---------------------------------------------------------------------------------------------------
+
+
+def methods_of(kind: type) -> dict[str, Any]:
+    """Its public methods."""
+    return {name: value for name, value in vars(kind).items() if inspect.isfunction(value) and name[0] != "_"}
+
+
+def test_it_has_every_method_of_a_history() -> None:
+    """Each is awaited, and but for the agent's kind declared as the synchronous one."""
+    synchronous, awaited = methods_of(SessionHistory), methods_of(AsyncSessionHistory)
+    assert awaited.keys() == synchronous.keys()
+    for name, method in awaited.items():
+        assert inspect.iscoroutinefunction(method)
+        ours, theirs = inspect.signature(method), inspect.signature(synchronous[name])
+        assert ours.return_annotation == theirs.return_annotation
+        assert list(ours.parameters) == list(theirs.parameters)
+        for one, other in zip(ours.parameters.values(), theirs.parameters.values(), strict=True):
+            assert (one.kind, one.default) == (other.kind, other.default)
+            assert one.annotation == other.annotation or one.name == "respond"
+
+
+async def test_sessions_are_kept(history: AsyncSessionHistory, backend: MemoryBackend) -> None:
+    """As the synchronous one keeps them."""
+    session = Session("s", agent_name="a", messages=[HI])
+    await history.create_session(session)
+    session.messages.append(YO)
+    await history.save_session(session)
+    await history.append_messages("s", [HI])
+    assert (await history.load_session("s")) == SessionHistory(backend).load_session("s")
+    assert [found.session_id for found in await history.list_sessions()] == ["s"]
+    assert [found.session_id for found in await history.list_agent_sessions("a")] == ["s"]
+    session.messages.append(YO)
+    with pytest.raises(ConflictError):
+        await history.save_session(session)
+    assert await history.session_count() == 1
+    assert await history.enforce_max_sessions(1) == 0
+    assert await history.delete_session("s")
+    assert await history.load_session("s") is None
+
+
+async def test_a_history_stands_on_what_is_there() -> None:
+    """A backend, awaited or not, or a history; none of which it closes, but for what the history has opened."""
+    with open_backend("memory://") as inner:
+        for given in (inner, AsyncBackend(inner), SessionHistory(inner)):
+            async with AsyncSessionHistory(given) as history:
+                assert history.is_enabled
+                assert history.sync.backend is inner
+        assert inner.list_sessions() == []
+    config: Any = HistoryConfig()
+    with pytest.raises(TypeError, match=r"open_history\(\)"):
+        AsyncSessionHistory(config)
+    assert repr(AsyncSessionHistory(SessionHistory())) == "AsyncSessionHistory(disabled)"
+
+
+async def test_a_history_is_opened_and_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a configuration names, in a thread; disabled, it is harmless."""
+    config = HistoryConfig(enabled=True, url=f"sqlite:///{tmp_path}/h.db")
+    async with open_history(config) as history:
+        await history.run("hi", respond=lambda _heard: "yo", session=Session("s"))
+    with pytest.raises(BackendClosedError):
+        await history.load_session("s")
+    history = await open_history(config)
+    assert await history.session_count() == 1
+    await history.close()
+    async with open_history() as disabled:
+        assert not disabled.is_enabled
+        assert await disabled.list_sessions() == []
+        assert (await disabled.run("hi", respond=lambda _heard: "yo")).final_response == "yo"
+    monkeypatch.setenv("SESSIONKIT_HISTORY_ENABLED", "perhaps")
+    with pytest.raises(ConfigurationError, match="SESSIONKIT_HISTORY_ENABLED"):
+        await open_history(config)
+
+
+# -- agents --------------------------------------------------------------------------------------------------------
+
+
+def say(heard: list[ChatMessage]) -> str:
+    """A function."""
+    assert heard == [HI]
+    return "yo"
+
+
+def say_in_pieces(heard: list[ChatMessage]) -> Iterator[str]:
+    """A generator."""
+    assert heard == [HI]
+    yield from "yo"
+
+
+async def asay(heard: list[ChatMessage]) -> str:
+    """A coroutine function."""
+    await checkpoint()
+    return say(heard)
+
+
+async def asay_in_pieces(heard: list[ChatMessage]) -> AsyncIterator[str]:
+    """An asynchronous generator."""
+    for piece in say_in_pieces(heard):
+        await checkpoint()
+        yield piece
+
+
+async def asay_a_generator(heard: list[ChatMessage]) -> Iterator[str]:
+    """A coroutine function that gives a generator."""
+    await checkpoint()
+    return say_in_pieces(heard)
+
+
+async def asay_an_asynchronous_generator(heard: list[ChatMessage]) -> AsyncIterator[str]:
+    """A coroutine function that gives an asynchronous one, as clients of models do."""
+    await checkpoint()
+    return asay_in_pieces(heard)
+
+
+class Pieces:
+    """An asynchronous iterator that is no generator."""
+
+    def __init__(self, heard: list[ChatMessage]) -> None:
+        self._pieces = say_in_pieces(heard)
+
+    def __aiter__(self) -> "Pieces":
+        return self
+
+    async def __anext__(self) -> str:
+        await checkpoint()
+        try:
+            return next(self._pieces)
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+
+class Agent:
+    """An object that is called."""
+
+    async def __call__(self, heard: list[ChatMessage]) -> ChatMessage:
+        """A coroutine."""
+        await checkpoint()
+        return ChatMessage("assistant", say(heard))
+
+
+AGENTS: list[Callable[..., Any]] = [
+    say,
+    say_in_pieces,
+    asay,
+    asay_in_pieces,
+    asay_a_generator,
+    asay_an_asynchronous_generator,
+    Pieces,
+    Agent(),
+    partial(asay),
+    lambda heard: asay(heard[:]),
+    lambda heard: asay_in_pieces(heard[:]),
+    lambda heard: [*say_in_pieces(heard)],
+]
+
+
+@pytest.mark.parametrize("agent", AGENTS, ids=range(len(AGENTS)))
+async def test_any_kind_of_agent_answers(history: AsyncSessionHistory, agent: Callable[..., Any]) -> None:
+    """Synchronous or not, at once or in pieces: what it gives is stored."""
+    session = await history.run(HI, respond=agent)
+    assert [message.content for message in session.messages] == ["hi", "yo"]
+    assert await history.load_session(session.session_id) == session
+
+
+async def test_a_synchronous_agent_is_waited_for_in_threads(history: AsyncSessionHistory) -> None:
+    """Each of its pieces, and its end; it may itself wait for the store, were there one thread for that only."""
+    thread_limiter().total_tokens = 1
+    threads: list[int] = []
+
+    def agent(_heard: list[ChatMessage]) -> Iterator[str]:
+        try:
+            for piece in "abc":
+                threads.append(threading.get_ident())
+                from_thread.run(history.load_session, "s")
+                yield piece
+        finally:
+            threads.append(threading.get_ident())
+
+    def fail(_piece: str) -> None:
+        raise BrokenPipeError
+
+    session = await history.run(HI, respond=agent, session=Session("s"), interval=0)
+    assert session.final_response == "abc"
+    with pytest.raises(BrokenPipeError):
+        await history.continue_session("s", HI, respond=agent, on_text=fail)
+    assert len(threads) == 4 + 2
+    assert threading.get_ident() not in threads
+
+
+async def test_while_an_agent_is_awaited_no_thread_is(history: AsyncSessionHistory) -> None:
+    """Many may answer at the same time, each in its session; threads are only for what each stores."""
+    everybody: list[str] = []
+    together = Event()
+
+    async def agent(heard: list[ChatMessage]) -> AsyncIterator[str]:
+        yield "yo "
+        everybody.append(heard[-1].text)
+        if len(everybody) == 50:
+            assert thread_limiter().borrowed_tokens == 0
+            assert to_thread.current_default_thread_limiter().borrowed_tokens == 0
+            together.set()
+        await together.wait()
+        yield heard[-1].text
+
+    async def converse(number: int) -> None:
+        session = await history.run(f"{number}", respond=agent)
+        assert session.final_response == f"yo {number}"
+
+    async with create_task_group() as group:
+        for number in range(50):
+            group.start_soon(converse, number)
+    assert await history.session_count() == 50
+
+
+async def test_pieces_are_given_on_as_they_come(history: AsyncSessionHistory, backend: MemoryBackend) -> None:
+    """To a function or to a coroutine function, in the event loop; where it raises, the agent is stopped."""
+    shown: list[str] = []
+    closed: list[bool] = []
+
+    async def agent(_heard: list[ChatMessage]) -> AsyncIterator[str | ChatMessage]:
+        try:
+            for piece in ("y", "o", YO):
+                yield piece
+        finally:
+            closed.append(True)
+
+    async def show(piece: str) -> None:
+        await checkpoint()
+        shown.append(f"{piece} {threading.get_ident()}")
+
+    def show_at_once(piece: str) -> None:
+        shown.append(f"{piece} {threading.get_ident()}")
+
+    for on_text in (show, show_at_once):
+        await history.run(HI, respond=agent, on_text=on_text)
+    assert shown == [f"{piece} {threading.get_ident()}" for piece in "yoyo"]
+
+    async def fail(_piece: str) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        await history.run(HI, respond=agent, on_text=fail, session=Session("s"))
+    assert len(closed) == 3
+    assert [message.content for message in backend.load("s")] == ["hi", "y"]
+
+
+async def test_an_agent_that_fails_loses_nothing(history: AsyncSessionHistory, backend: MemoryBackend) -> None:
+    """What had come of its answer is stored, incomplete; its error comes through as it was."""
+    error = RuntimeError("x")
+
+    async def agent(_heard: list[ChatMessage]) -> AsyncIterator[str]:
+        for piece in ("It ", "is ", "se"):
+            await checkpoint()
+            yield piece
+        raise error
+
+    with pytest.raises(RuntimeError) as caught:
+        await history.run(HI, respond=agent, session=Session("s"), interval=3600)
+    assert caught.value is error
+    check_cut_off(backend, "It is se")
+
+
+def check_cut_off(backend: MemoryBackend, answer: str) -> None:
+    """The answer is there, as far as it came, and no turn runs."""
+    partial_answer = backend.load("s")[-1]
+    assert (partial_answer.content, partial_answer.status) == (answer, "incomplete")
+    state = backend.get_session_state("s")
+    assert state is not None
+    assert state.state == "error"
+
+
+@ways
+async def test_a_cancelled_agent_leaves_what_it_said(
+    history: AsyncSessionHistory, backend: MemoryBackend, way: Cancel
+) -> None:
+    """However long the interval; the agent is stopped, too, and no turn is left running."""
+    stopped: list[bool] = []
+    waits = Event()
+
+    async def agent(_heard: list[ChatMessage]) -> AsyncIterator[str]:
+        try:
+            yield "It "
+            yield "co"
+            waits.set()
+            await sleep_forever()
+        finally:
+            stopped.append(True)
+
+    async with create_task_group() as group:
+        cancel = way(group, partial(history.run, HI, respond=agent, session=Session("s"), interval=3600))
+        await waits.wait()
+        assert backend.list_running_sessions()
+        cancel()
+    assert stopped
+    check_cut_off(backend, "It co")
+    assert (await history.continue_session("s", respond=lambda _heard: "It comes.")).final_response == "It comes."
+
+
+@ways
+async def test_a_cancelled_synchronous_agent_comes_to_its_next_piece(
+    history: AsyncSessionHistory, backend: MemoryBackend, gate: Gate, way: Cancel
+) -> None:
+    """It can't be stopped before, so it is waited for; then it is closed, and its answer is as far as it had come."""
+
+    def agent(_heard: list[ChatMessage]) -> Iterator[str]:
+        try:
+            yield "a"
+            gate.pass_through()
+            yield "b"
+            gate.log.append("never")
+        finally:
+            gate.log.append("closed")
+
+    async def converse() -> None:
+        try:
+            await history.run(HI, respond=agent, session=Session("s"))
+        finally:
+            gate.log.append("cancelled")
+
+    async with create_task_group() as group:
+        cancel = way(group, converse)
+        await gate.begun()
+        cancel()
+        await wait_all_tasks_blocked()
+        assert gate.log == ["begun"]
+        gate.open()
+    assert gate.log == ["begun", "ended", "closed", "cancelled"]
+    check_cut_off(backend, backend.load("s")[-1].text)
+    assert backend.load("s")[-1].text in {"a", "ab"}
+
+
+async def test_whoever_is_taken_over_changes_nothing_more(history: AsyncSessionHistory, backend: MemoryBackend) -> None:
+    """The agent is stopped at its next piece."""
+    stopped: list[bool] = []
+
+    async def agent(_heard: list[ChatMessage]) -> AsyncIterator[str]:
+        try:
+            yield "a"
+            await history.continue_session("s", "quick", respond=lambda _heard: "b", stuck_after=0)
+            yield "c"
+        finally:
+            stopped.append(True)
+
+    with pytest.raises(ConflictError):
+        await history.run(HI, respond=agent, session=Session("s"), interval=0)
+    assert stopped
+    assert [message.content for message in backend.load("s")] == ["hi", "a", "quick", "b"]
