@@ -1,10 +1,12 @@
-"""A blocking call that a test can hold and let go."""
+"""Calls that a test can hold and let go, and where they are made."""
 
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
+
+from sessionkit.protocol import OPTIONAL_PROTOCOLS, PROVIDED, REQUIRED
 
 T = TypeVar("T")
 
@@ -46,6 +48,22 @@ class Gate:
         self._open.set()
 
     async def begun(self, calls: int = 1) -> None:
-        """Wait until as many more calls block."""
+        """Wait until as many more calls block; in a thread that is no other's."""
         for _ in range(calls):
-            assert await to_thread.run_sync(lambda: self._begun.acquire(timeout=_PATIENCE))
+            assert await to_thread.run_sync(lambda: self._begun.acquire(timeout=_PATIENCE), limiter=CapacityLimiter(1))
+
+
+def watch(backend: Any) -> set[int]:
+    """The threads in which the backend's methods are called from now on."""
+    threads = set[int]()
+
+    def watched(method: Callable[..., T]) -> Callable[..., T]:
+        def call(*args: Any, **options: Any) -> T:
+            threads.add(threading.get_ident())
+            return method(*args, **options)
+
+        return call
+
+    for name in (*REQUIRED, *PROVIDED, *OPTIONAL_PROTOCOLS.values(), "close"):
+        setattr(backend, name, watched(getattr(backend, name)))
+    return threads

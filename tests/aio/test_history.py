@@ -1,5 +1,6 @@
 """A history that is awaited: its methods, the agents that may answer in it, and what becomes of them when cancelled."""
 
+import asyncio
 import inspect
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -8,15 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from anyio import Event, create_task_group, from_thread, sleep_forever, to_thread, wait_all_tasks_blocked
+from anyio import CancelScope, Event, create_task_group, from_thread, sleep_forever, to_thread, wait_all_tasks_blocked
 from anyio.lowlevel import checkpoint
 
-from sessionkit import BackendClosedError, ChatMessage, ConfigurationError, ConflictError, open_backend
-from sessionkit.aio import AsyncBackend, AsyncSessionHistory, open_history, thread_limiter
+from sessionkit import (
+    BackendClosedError,
+    BackendURL,
+    ChatMessage,
+    ConfigurationError,
+    ConflictError,
+    open_backend,
+    register_backend,
+)
+from sessionkit.aio import AsyncBackend, AsyncSessionHistory, open_history, run, thread_limiter
 from sessionkit.history import HistoryConfig, Session, SessionHistory
 from sessionkit_memory import MemoryBackend
 from tests.aio.cancelling import Cancel, ways
-from tests.aio.gates import Gate
+from tests.aio.gates import Gate, watch
 
 pytestmark = pytest.mark.anyio
 
@@ -110,6 +119,46 @@ async def test_a_history_is_opened_and_closed(tmp_path: Path, monkeypatch: pytes
         await open_history(config)
 
 
+class Closing(MemoryBackend):
+    """Says when it is closed."""
+
+    def __init__(self, gate: Gate) -> None:
+        super().__init__()
+        self._gate = gate
+
+    def close(self) -> None:
+        """Say so."""
+        self._gate.log.append("closed")
+        super().close()
+
+
+async def test_what_was_opened_is_closed_though_cancelled(gate: Gate, anyio_backend: str) -> None:
+    """Within the body, by its scope."""
+    register_backend(f"closing-history-{anyio_backend}", lambda _: Closing(gate))
+    with CancelScope() as scope:
+        async with open_history(HistoryConfig(enabled=True, url=f"closing-history-{anyio_backend}://")):
+            scope.cancel()
+    assert gate.log == ["closed"]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_what_is_opened_for_nobody_is_closed(gate: Gate) -> None:
+    """Where asyncio itself cancels whoever awaits it."""
+
+    def factory(_: BackendURL) -> Closing:
+        gate.pass_through()
+        return Closing(gate)
+
+    register_backend("slow-history", factory)
+    task = asyncio.ensure_future(open_history(HistoryConfig(enabled=True, url="slow-history://")))
+    await gate.begun()
+    task.cancel()
+    gate.open()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert gate.log == ["begun", "ended", "closed"]
+
+
 # -- agents --------------------------------------------------------------------------------------------------------
 
 
@@ -198,6 +247,52 @@ async def test_any_kind_of_agent_answers(history: AsyncSessionHistory, agent: Ca
     session = await history.run(HI, respond=agent)
     assert [message.content for message in session.messages] == ["hi", "yo"]
     assert await history.load_session(session.session_id) == session
+
+
+NEED_NO_THREAD = [asay, asay_in_pieces, asay_an_asynchronous_generator, Agent(), partial(asay)]
+
+
+@pytest.mark.parametrize("agent", NEED_NO_THREAD, ids=range(len(NEED_NO_THREAD)))
+async def test_an_asynchronous_agent_needs_no_thread(
+    history: AsyncSessionHistory, gate: Gate, agent: Callable[..., Any]
+) -> None:
+    """Neither where it is called nor for what it gives, while all threads but the stores' are in use."""
+    everybodys = to_thread.current_default_thread_limiter()
+    everybodys.total_tokens = 1
+    async with create_task_group() as group:
+        group.start_soon(partial(run, gate.pass_through, limiter=everybodys))
+        await gate.begun()
+        assert (await history.run(HI, respond=agent)).final_response == "yo"
+        gate.open()
+
+
+async def test_the_store_is_never_used_in_the_event_loop(history: AsyncSessionHistory, backend: MemoryBackend) -> None:
+    """By agents that answer at once, in pieces, or not to the end."""
+    threads = watch(backend)
+
+    async def fail(_heard: list[ChatMessage]) -> AsyncIterator[str]:
+        yield "a"
+        yield "b"
+        raise LookupError
+
+    await history.run(HI, respond=asay_in_pieces, session=Session("s"), interval=0)
+    await history.continue_session("s", HI, respond=lambda _heard: [YO, HI, YO])
+    with pytest.raises(LookupError):
+        await history.continue_session("s", HI, respond=fail)
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+async def test_a_function_is_called_in_a_thread(history: AsyncSessionHistory) -> None:
+    """For it may take long, before it gives anything."""
+    threads: list[int] = []
+
+    def agent(_heard: list[ChatMessage]) -> str:
+        threads.append(threading.get_ident())
+        return "yo"
+
+    await history.run(HI, respond=agent)
+    assert threading.get_ident() not in threads
 
 
 async def test_a_synchronous_agent_is_waited_for_in_threads(history: AsyncSessionHistory) -> None:

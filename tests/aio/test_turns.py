@@ -1,5 +1,6 @@
 """Turns and growing answers, awaited: one at a time, ended whatever happens, and no thread is held by waiting."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +11,10 @@ from anyio.lowlevel import checkpoint
 from sessionkit import ChatMessage, ConflictError, TurnTakenError, UnsupportedOperationError
 from sessionkit.aio import AsyncBackend, run, thread_limiter, turn
 from sessionkit.aio.threads import THREADS
+from sessionkit.history import turns
 from sessionkit_memory import MemoryBackend
 from tests.aio.cancelling import Cancel, ways
-from tests.aio.gates import Gate
+from tests.aio.gates import Gate, watch
 from tests.toys import DictBackend
 
 pytestmark = pytest.mark.anyio
@@ -57,6 +59,33 @@ async def test_a_turn_is_running_then_idle(backend: MemoryBackend, made: Callabl
     assert mine.revision == metadata.revision
     with pytest.raises(ConflictError):
         await mine.append(HI)
+
+
+async def test_the_store_is_never_used_in_the_event_loop(backend: MemoryBackend) -> None:
+    """By a turn that begins and ends, by what it writes, by an answer that grows, and by one that is cut off."""
+    threads = watch(backend)
+
+    async def body() -> None:
+        async with turn(backend, "s") as mine:
+            await mine.append(HI)
+            await mine.update_last(YO)
+            await mine.load()
+            async with mine.stream(interval=0) as answer:
+                await answer.write("a")
+                await answer.tool_call("c1", "look")
+            async with mine.stream(interval=3600) as answer:
+                await answer.write("a")
+                await answer.write("b")
+                raise LookupError
+
+    with pytest.raises(LookupError):
+        await body()
+    assert threads
+    assert threading.get_ident() not in threads
+    async with turn(backend, "s"):
+        threads.clear()
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 async def test_a_body_that_raises_leaves_an_error(backend: MemoryBackend) -> None:
@@ -110,6 +139,32 @@ async def test_waiting_for_turns_holds_no_thread(backend: MemoryBackend) -> None
             group.start_soon(take_a_turn)
     assert len(set(ended)) == len(backend.load("s")) == 3 * THREADS
     assert state_of(backend) == ("idle", ended[-1])
+
+
+async def test_between_two_attempts_no_thread_is_held(
+    backend: MemoryBackend, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the pause between them."""
+    monkeypatch.setattr(turns, "_SHORTEST_PAUSE", 3600)
+    monkeypatch.setattr(turns, "_LONGEST_PAUSE", 3600)
+    backend.begin_turn("s", "theirs")
+    monkeypatch.setattr(backend, "begin_turn", gate.after(backend.begin_turn))
+
+    async def wait() -> None:
+        async with turn(backend, "s", wait=7200):
+            pytest.fail("it is theirs")
+
+    async with create_task_group() as group:
+        group.start_soon(wait)
+        await gate.begun()
+        assert thread_limiter().borrowed_tokens == 1
+        gate.open()
+        while thread_limiter().borrowed_tokens:
+            await checkpoint()
+        for _ in range(20):
+            await checkpoint()
+        assert not thread_limiter().borrowed_tokens
+        group.cancel_scope.cancel()
 
 
 async def test_what_a_turn_needs_is_named() -> None:
