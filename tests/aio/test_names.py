@@ -1,0 +1,17 @@
+"""The public names of `sessionkit.aio`."""
+
+from types import ModuleType
+
+from sessionkit import aio
+
+
+def test_all_is_the_namespace() -> None:
+    """Every public name is in `__all__`, once, and nothing else is."""
+    public = [name for name, value in vars(aio).items() if name[0] != "_" and not isinstance(value, ModuleType)]
+    assert sorted(aio.__all__) == sorted(public)
+
+
+def test_every_public_name_is_documented() -> None:
+    """Each has a docstring of its own."""
+    for name in aio.__all__:
+        assert getattr(aio, name).__doc__, name
