@@ -1,15 +1,23 @@
 """The same for asynchronous callers, on asyncio and on Trio: any backend, in threads, so that no event loop ever waits.
 
+Open a backend by URL, and await its methods::
+
     from sessionkit import ChatMessage, aio
 
     async with aio.open_backend("sqlite:///chats.db") as backend:
         await backend.append("user/1", ChatMessage.user("Hello"))
         print(await backend.load("user/1"))
 
+        history = aio.AsyncSessionHistory(backend)
+        session = await history.run("Where is my parcel?", respond=agent)  # a coroutine function, for one
+
 Each call is made in a thread, whole. Cancelling whoever awaits it, by a cancel scope of anyio's or Trio's or by asyncio
 itself, leaves nothing half done: a call that has begun is waited for before the cancellation goes on, and one that has
 not begun is never made. Errors are those of the synchronous call. What each call promises stands in
 `sessionkit.protocol`.
+
+`turn` and `AsyncSessionHistory` are those of `sessionkit.history`, awaited; whatever else blocks, such as
+`sessionkit.history.fork`, `run` makes in a thread: ``await aio.run(fork, backend.sync, "user/1", "user/2")``.
 """
 
 try:

@@ -85,11 +85,11 @@ async def run(
 
 async def run_anyway(call: Callable[..., object], /, *args: Any) -> None:
     """Make the call in a thread; cancellation, whenever it comes and however often, goes on only after it."""
-    begun: list[BaseException | None] = []
+    begun: list[bool] = []
     cancellation: BaseException | None = None
 
     def work() -> None:
-        begun.append(None)
+        begun.append(True)
         call(*args)
 
     with CancelScope(shield=True):
