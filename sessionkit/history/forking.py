@@ -4,14 +4,13 @@ from typing import cast
 
 from sessionkit.defaults import Support, capabilities, supports
 from sessionkit.errors import ConflictError, UnknownSessionError
+from sessionkit.history.moments import at_one_moment
 from sessionkit.history.needs import Store, require
 from sessionkit.history.session import RECORD, read_record
 from sessionkit.keys import check_count, check_session_key
 from sessionkit.messages import JSON, ChatMessage
 from sessionkit.models import SessionMetadata
 from sessionkit.protocol import CoreBackend, SupportsFirst
-
-_TRIES = 8
 
 
 def fork(backend: CoreBackend, session_key: str, new_key: str, *, upto: int | None = None) -> None:
@@ -24,7 +23,7 @@ def fork(backend: CoreBackend, session_key: str, new_key: str, *, upto: int | No
     backend keeps any. Name, channel, room, sender and state are the source's own; it is only read.
 
     The messages are those of one moment, and so are the attributes with them, unless others change the source during
-    each of 8 readings: then the attributes are of a moment later. With `upto` it costs what these messages do, on a
+    each of 8 readings: then the attributes are of a moment before. With `upto` it costs what these messages do, on a
     backend with `SupportsFirst`.
 
     Args:
@@ -45,7 +44,10 @@ def fork(backend: CoreBackend, session_key: str, new_key: str, *, upto: int | No
     check_session_key(new_key)
     if upto is not None:
         check_count(upto, "upto")
-    messages, source = _read(store, session_key, upto)
+    source, messages = at_one_moment(store, session_key, lambda: _first(store, session_key, upto))
+    if source is None:
+        msg = f"there is no session {session_key!r} to fork; list_sessions() gives those that there are"
+        raise UnknownSessionError(msg)
     if upto is not None and len(messages) < upto:
         msg = f"{session_key!r} has {len(messages)} messages, so there are no first {upto} to fork"
         raise ValueError(msg)
@@ -56,27 +58,6 @@ def fork(backend: CoreBackend, session_key: str, new_key: str, *, upto: int | No
         raise ConflictError(msg) from error
     if source.agent_alias and capabilities(store).methods["set_session_agent_alias"] is not Support.UNSUPPORTED:
         store.set_session_agent_alias(new_key, source.agent_alias)
-
-
-def _read(store: Store, session_key: str, upto: int | None) -> tuple[list[ChatMessage], SessionMetadata]:
-    """The first messages and the metadata, read again while the revision changes, but not for ever."""
-    messages: list[ChatMessage] = []
-    metadata = _known(store, session_key)
-    for _ in range(_TRIES):
-        before = metadata
-        messages = _first(store, session_key, upto)
-        metadata = _known(store, session_key)
-        if metadata.revision == before.revision:
-            break
-    return messages, metadata
-
-
-def _known(store: Store, session_key: str) -> SessionMetadata:
-    metadata = store.get_session_metadata(session_key)
-    if metadata is None:
-        msg = f"there is no session {session_key!r} to fork; list_sessions() gives those that there are"
-        raise UnknownSessionError(msg)
-    return metadata
 
 
 def _first(store: Store, session_key: str, upto: int | None) -> list[ChatMessage]:

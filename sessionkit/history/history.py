@@ -11,6 +11,7 @@ from sessionkit.history.answering import ExchangeOptions, OnText, Respond, Said,
 from sessionkit.history.config import HistoryConfig
 from sessionkit.history.continuing import Continuation
 from sessionkit.history.keeping import changes, is_of, keep_owner, noted, session_of, settle, stored_of
+from sessionkit.history.moments import at_one_moment
 from sessionkit.history.needs import Store, require
 from sessionkit.history.session import Session, SessionSummary, Stored
 from sessionkit.keys import check_count
@@ -19,7 +20,6 @@ from sessionkit.models import RUNNING, SessionMetadata, SessionQuery
 from sessionkit.protocol import CoreBackend, OpenBackend, SessionBackend
 from sessionkit.registry import open_backend
 
-_LOADS = 8
 _APPENDS = 100
 _LONGEST_PAUSE = 0.05  # seconds
 
@@ -115,19 +115,14 @@ class SessionHistory:
         """
         if self._store is None:
             return None
-        before = _metadata(self._store, session_id)
-        loads = 0
-        while before is not None:
-            messages = self._store.load(session_id)
-            loads += 1
-            after = _metadata(self._store, session_id)
-            # Somebody who writes all the time must not keep us here: of the older revision, it can't be saved.
-            if loads == _LOADS or (after is not None and after.revision == before.revision):
-                session = session_of(session_id, messages, before)
-                settle(session, self._store)
-                return session
-            before = after
-        return None
+        store = self._store
+        metadata, messages = at_one_moment(store, session_id, lambda: store.load(session_id))
+        if metadata is None:
+            return None
+        _check_revision(store, metadata)
+        session = session_of(session_id, messages, metadata)
+        settle(session, store)
+        return session
 
     def save_session(self, session: Session) -> None:
         """Store what has changed since the session was created, loaded or last saved here; all in one write.
@@ -158,10 +153,11 @@ class SessionHistory:
             return
         added = list(messages)
         for attempt in range(_APPENDS):
-            metadata = _metadata(self._store, session_id)
+            metadata = self._store.get_session_metadata(session_id)
             if metadata is None:
                 msg = f"there is no session {session_id!r} to append to; create_session() creates one"
                 raise UnknownSessionError(msg)
+            _check_revision(self._store, metadata)
             try:
                 # Without the revision, one that is deleted just now would be there again, with these messages alone.
                 self._store.write(session_id, append=added, if_revision=metadata.revision)
@@ -329,15 +325,13 @@ class SessionHistory:
         return deleted
 
 
-def _metadata(store: Store, session_id: str) -> SessionMetadata | None:
-    """What is known of the session, its revision included.
+def _check_revision(store: Store, metadata: SessionMetadata) -> None:
+    """Check that the backend counts the changes of a session.
 
     Raises:
-        UnsupportedOperationError: the backend keeps no revisions.
+        UnsupportedOperationError: it does not.
     """
-    metadata = store.get_session_metadata(session_id)
-    if metadata is not None and metadata.revision is None:
+    if metadata.revision is None:
         kind = type(getattr(store, "__wrapped__", store)).__name__
         msg = f"{kind} tells no revision of a session (get_session_metadata), by which SessionHistory finds conflicts"
         raise UnsupportedOperationError(msg)
-    return metadata
