@@ -79,7 +79,7 @@ class HistoryConfig:
         db_path: the path of a SQLite file, instead of a URL; a relative one begins at the working directory. Its
             directory is created. With neither, the default store of `open_backend`: what ``$SESSIONKIT_URL`` names,
             else SQLite in the user's data directory.
-        auto_save: whether each message is stored as it comes, rather than the session when asked.
+        auto_save: whether each message is stored as it comes, rather than all of an exchange at its end.
         max_sessions: how many sessions are kept, those with the oldest activity being deleted first; None: all.
 
     Raises:
@@ -103,8 +103,8 @@ class HistoryConfig:
 
         The environment's variables are ``SESSIONKIT_HISTORY_ENABLED`` and ``_AUTO_SAVE`` (``1``, ``true``, ``yes``,
         ``on``, or ``0``, ``false``, ``no``, ``off``, in any case), ``_URL``, ``_DB_PATH`` and ``_MAX_SESSIONS``; an
-        empty one counts as not set. Where one source names a place, by `url` or `db_path`, the place of the others is
-        forgotten.
+        empty one counts as not set, and any other that begins so is an error. Where one source names a place, by `url`
+        or `db_path`, the place of the others is forgotten.
 
         Args:
             file: the TOML file; one without the table is as none.
@@ -122,7 +122,7 @@ class HistoryConfig:
         """The same, but for what the environment says otherwise; see `load`.
 
         Raises:
-            ConfigurationError: a variable is wrong; the message names it and what was expected.
+            ConfigurationError: a variable is wrong or unknown; the message names it and what was expected.
         """
         kind = type(self)
         return kind(**_merged(attrs.asdict(self), _environment(kind)))
@@ -165,8 +165,12 @@ def _table(file: Path) -> dict[str, Any]:
 def _environment(kind: type[HistoryConfig]) -> dict[str, Any]:
     """What the environment says, each variable checked by itself so that the error names it."""
     found: dict[str, Any] = {}
-    for name in attrs.fields_dict(kind):
-        variable = f"{PREFIX}{name.upper()}"
+    variables = {f"{PREFIX}{name.upper()}": name for name in attrs.fields_dict(kind)}
+    unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in variables)
+    if unknown:
+        msg = f"the environment: there is no {' and no '.join(unknown)}; known are {', '.join(variables)}"
+        raise ConfigurationError(msg)
+    for variable, name in variables.items():
         text = os.environ.get(variable, "")
         if text.strip():
             found |= _checked(kind, {name: text}, variable, from_text=True)

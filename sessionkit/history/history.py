@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 
 from sessionkit.errors import ConflictError, UnknownSessionError, UnsupportedOperationError
 from sessionkit.history.answering import ExchangeOptions, OnText, Respond, Said, answer
@@ -37,26 +37,44 @@ class SessionHistory:
         config_or_backend: a configuration, over which the environment wins (see `HistoryConfig`), and whose backend is
             opened now and closed by `close`; None is `HistoryConfig()`. Or a backend, which makes history enabled and
             is never closed here.
+        auto_save: with a backend: whether each message is stored as it comes, rather than all of an exchange at its
+            end. None is the same as not given, which is True.
+        max_sessions: with a backend: how many sessions are kept, those with the oldest activity being deleted first;
+            None: all.
 
     Raises:
-        TypeError: it is neither.
-        ConfigurationError: a variable of the environment is wrong.
+        TypeError: it is neither; or there is a configuration, in which `auto_save` and `max_sessions` are set.
+        ConfigurationError: a variable of the environment is wrong, or `auto_save` or `max_sessions` is.
         BackendURLError: the configuration's URL can't be opened by anybody.
         BackendUnavailableError: the store can't be opened.
         UnsupportedOperationError: the backend can't write atomically or keep attributes; the message names it.
     """
 
-    def __init__(self, config_or_backend: HistoryConfig | CoreBackend | None = None) -> None:
+    def __init__(
+        self,
+        config_or_backend: HistoryConfig | CoreBackend | None = None,
+        *,
+        auto_save: bool | None = None,
+        max_sessions: int | None = None,
+    ) -> None:
         self._opened: OpenBackend | None = None
         self._store: Store | None = None
+        given: dict[str, Any] = {"auto_save": auto_save, "max_sessions": max_sessions}
+        given = {name: value for name, value in given.items() if value is not None}
         if config_or_backend is None or isinstance(config_or_backend, HistoryConfig):
+            if given:
+                msg = f"{' and '.join(given)} go with a backend; of a configuration, set them there: HistoryConfig(...)"
+                raise TypeError(msg)
             self._config = (config_or_backend or HistoryConfig()).with_environment()
             if not self._config.enabled:
                 return
             self._opened = open_backend(self._config.backend_url)
             backend: CoreBackend = self._opened
         else:
-            self._config = HistoryConfig(enabled=True)
+            if isinstance(config_or_backend, str):
+                msg = "SessionHistory() takes no URL; give it open_backend(url) or HistoryConfig(enabled=True, url=url)"
+                raise TypeError(msg)
+            self._config = HistoryConfig(enabled=True, **given)
             backend = config_or_backend
         try:
             self._store = require(backend, "SessionHistory", "SupportsWrite", "set_session_context")
@@ -71,7 +89,7 @@ class SessionHistory:
 
     @property
     def config(self) -> HistoryConfig:
-        """What counts: the configuration with the environment applied; of a backend, one that enables and no more."""
+        """What counts: the configuration with the environment applied; with a backend, what was said beside it."""
         return self._config
 
     @property

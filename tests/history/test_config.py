@@ -179,6 +179,20 @@ def test_a_wrong_variable(name: str, text: str, says: str, monkeypatch: pytest.M
         assert SECRET not in str(caught.value)
 
 
+def test_an_unknown_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that begins as ours do and is none is an error that names it and the known ones, as it has a typo."""
+    monkeypatch.setenv("SESSIONKIT_HISTORY_MAX_SESSION", SECRET)
+    monkeypatch.setenv("SESSIONKIT_HISTORY", "another one's")
+    known = ", ".join(f"SESSIONKIT_HISTORY_{name.upper()}" for name in NAMES)
+    says = f"^the environment: there is no SESSIONKIT_HISTORY_MAX_SESSION; known are {known}$"
+    for read in (HistoryConfig.load, HistoryConfig().with_environment):
+        with pytest.raises(ConfigurationError, match=says):
+            read()
+    monkeypatch.setenv("SESSIONKIT_HISTORY_DBPATH", "")
+    with pytest.raises(ConfigurationError, match="no SESSIONKIT_HISTORY_DBPATH and no SESSIONKIT_HISTORY_MAX_SESSION;"):
+        HistoryConfig.load()
+
+
 def test_an_unknown_key(file: Path) -> None:
     """The error names it and the known ones."""
     known = "known are enabled, url, db_path, auto_save, max_sessions"

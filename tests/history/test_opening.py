@@ -117,12 +117,39 @@ def test_a_backend_is_enabled_and_never_closed_here(monkeypatch: pytest.MonkeyPa
         assert backend.list_sessions() == ["k"]
 
 
+def test_a_backend_with_settings() -> None:
+    """A backend's history takes the two settings that say how it keeps sessions, checked as a configuration's are."""
+    backend = MemoryBackend()
+    history = SessionHistory(backend, auto_save=False, max_sessions=1)
+    assert history.config == HistoryConfig(enabled=True, auto_save=False, max_sessions=1)
+    for name in "ab":
+        history.create_session(Session(name))
+    assert backend.list_sessions() == ["b"]
+    not_a_switch: Any = "no"
+    with pytest.raises(ConfigurationError, match="auto_save must be true or false, not text"):
+        SessionHistory(backend, auto_save=not_a_switch)
+    with pytest.raises(ConfigurationError, match="max_sessions must be a whole number of 1 or more, not 0"):
+        SessionHistory(backend, max_sessions=0)
+
+
+@pytest.mark.parametrize("config", [None, HistoryConfig(enabled=True)])
+def test_a_configuration_has_the_settings_itself(config: HistoryConfig | None) -> None:
+    """Settings beside a configuration are refused, whatever they are, as one of the two would not count."""
+    with pytest.raises(TypeError, match=r"auto_save go with a backend; .* set them there: HistoryConfig\(...\)"):
+        SessionHistory(config, auto_save=True)
+    with pytest.raises(TypeError, match="auto_save and max_sessions go with a backend"):
+        SessionHistory(config, auto_save=False, max_sessions=1)
+
+
 def test_what_can_not_be_opened() -> None:
     """Says so at once, and not at the first session."""
     with pytest.raises(BackendURLError, match="no backend knows the scheme 'nobody'"):
         SessionHistory(HistoryConfig(enabled=True, url="nobody://knows"))
     no_backend: Any = "sqlite:///chats.db"
-    with pytest.raises(TypeError, match="str is no backend"):
+    with pytest.raises(TypeError, match=r"no URL; give it open_backend\(url\) or HistoryConfig"):
+        SessionHistory(no_backend)
+    no_backend = 5
+    with pytest.raises(TypeError, match="int is no backend"):
         SessionHistory(no_backend)
 
 
