@@ -11,10 +11,11 @@ from anyio import to_thread
 from sessionkit.aio.backend import AsyncBackend, Opening, synchronous
 from sessionkit.aio.threads import awaited, run, run_anyway
 from sessionkit.aio.turns import turn
-from sessionkit.history.answering import Exchange, ExchangeOptions, OnText, Piece, Said, pieces_of
+from sessionkit.history.answering import Exchange, OnText, Piece, Said, pieces_of
 from sessionkit.history.config import HistoryConfig
 from sessionkit.history.continuing import Continuation
 from sessionkit.history.history import SessionHistory
+from sessionkit.history.options import ExchangeOptions
 from sessionkit.history.session import Session
 from sessionkit.history.turns import Turn
 from sessionkit.messages import ChatMessage
@@ -85,7 +86,7 @@ class AsyncSessionHistory:
     ) -> Session:
         """`sessionkit.history.SessionHistory.run`, with an agent, and an `on_text`, that may be awaited."""
         session = Session() if session is None else session
-        going_on = Continuation.of(self.sync, session, said, options)
+        going_on = Continuation.of(self.sync, session, said, respond, options)
         await self.create_session(session)
         return await _answered(going_on, respond, on_text)
 
@@ -104,7 +105,9 @@ class AsyncSessionHistory:
         While they are, no thread waits with them but the turn's own. Cancelled, the answer is stored as far as it has
         come, ``incomplete``, and the session's state is ``error``.
         """
-        return await _answered(Continuation.of(self.sync, Session(session_id), said, options), respond, on_text)
+        return await _answered(
+            Continuation.of(self.sync, Session(session_id), said, respond, options), respond, on_text
+        )
 
     async def close(self) -> None:
         """Close what was opened for the history, if anything, even where this task is being cancelled. Idempotent."""
@@ -152,6 +155,8 @@ async def _turn(going_on: Continuation) -> AsyncGenerator[Turn | None]:
 
 async def _answer(exchange: Exchange, respond: AsyncRespond, on_text: OnText | None) -> None:
     """Have the agent answer, and store its answer as it comes."""
+    if exchange.is_answered:
+        return
     try:
         async with aclosing(_pieces(respond, exchange.heard)) as pieces:
             async for piece in pieces:

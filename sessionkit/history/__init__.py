@@ -13,12 +13,13 @@ Beneath it, each of use by itself: `turn` and its streams, `window`, `fork`, `Me
 not, `sessionkit.UnsupportedOperationError` names what is missing. Importing this package imports no backend.
 """
 
-from sessionkit.history.answering import ExchangeOptions, Respond
+from sessionkit.history.answering import OnText, Piece, Respond, Said
 from sessionkit.history.config import HistoryConfig
 from sessionkit.history.conversation import ITEM_ROLE, ConversationSession
 from sessionkit.history.forking import fork
 from sessionkit.history.history import SessionHistory
 from sessionkit.history.memory import Memory, RememberingAgent
+from sessionkit.history.options import ExchangeOptions
 from sessionkit.history.session import AggregatedUsage, Session, SessionSummary
 from sessionkit.history.streams import AnswerStream
 from sessionkit.history.turns import Turn, turn
@@ -32,8 +33,11 @@ __all__ = [
     "ExchangeOptions",
     "HistoryConfig",
     "Memory",
+    "OnText",
+    "Piece",
     "RememberingAgent",
     "Respond",
+    "Said",
     "Session",
     "SessionHistory",
     "SessionSummary",

@@ -7,13 +7,12 @@ hand it over to a thread, piece by piece.
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
-from typing import Any, Self, TypedDict, cast
-
-import attrs
+from itertools import takewhile
 
 from sessionkit.history.keeping import attributes_of, stored_of
+from sessionkit.history.options import Options
 from sessionkit.history.session import Session, spoken
-from sessionkit.history.streams import INCOMPLETE, INTERVAL, AnswerStream, Draft, Tail
+from sessionkit.history.streams import INCOMPLETE, AnswerStream, Draft, Tail
 from sessionkit.history.turns import Turn
 from sessionkit.history.windows import window
 from sessionkit.messages import JSON, ChatMessage
@@ -36,69 +35,22 @@ Said = str | ChatMessage | Iterable[ChatMessage] | None
 """What an agent is told: a user's text, a message or several; None to have it go on from where the session stands."""
 
 
-class TurnOptions(TypedDict, total=False):
-    """The options of `turn`."""
-
-    wait: float
-    stuck_after: float | None
-    heartbeat: float
-
-
-class WindowOptions(TypedDict, total=False):
-    """The options of `window`."""
-
-    max_messages: int | None
-    max_tokens: int | None
-    count_tokens: Callable[[ChatMessage], int] | None
-
-
-class ExchangeOptions(TurnOptions, WindowOptions, total=False):
-    """Those of `turn` and of `window`, and ``interval``, the seconds between two writes of an answer that grows."""
-
-    interval: float
-
-
-@attrs.frozen
-class Options:
-    """The options of an exchange, told apart and checked."""
-
-    turn: TurnOptions
-    window: WindowOptions
-    interval: float
-
-    @classmethod
-    def of(cls, given: ExchangeOptions) -> Self:
-        """Tell them apart.
-
-        Raises:
-            TypeError: there is no such option.
-            ValueError: one of the window's is out of range, or lacks another.
-        """
-        known = ExchangeOptions.__annotations__
-        for name in given.keys() - known:
-            msg = f"there is no option {name!r}; known are {', '.join(known)}"
-            raise TypeError(msg)
-        limits = cast("WindowOptions", _picked(given, WindowOptions))
-        window([], **limits)
-        return cls(cast("TurnOptions", _picked(given, TurnOptions)), limits, given.get("interval", INTERVAL))
-
-
-def _picked(given: ExchangeOptions, kind: type) -> dict[str, Any]:
-    return {name: value for name, value in given.items() if name in kind.__annotations__}
-
-
 class Exchange:
     """What is said in one turn, stored as it is said.
 
     Attributes:
         session: the session, whose messages, usage and end are kept up to date.
         heard: what the agent is given.
+        is_answered: whether nothing is left for it to say.
         answer: the messages that the agent has given back, each as a whole.
     """
 
-    def __init__(self, session: Session, tail: Tail | Draft, *, interval: float) -> None:
+    def __init__(
+        self, session: Session, tail: Tail | Draft, heard: list[ChatMessage], *, is_answered: bool, interval: float
+    ) -> None:
         self.session = session
-        self.heard: list[ChatMessage] = []
+        self.heard = heard
+        self.is_answered = is_answered
         self.answer: list[ChatMessage] = []
         self._tail = tail
         self._interval = interval
@@ -181,24 +133,78 @@ class Exchange:
         for message in messages:
             if message.usage is not None:
                 self.session.usage.add(message.usage)
+            if self.session.model is None and message.role == "assistant":
+                self.session.model = message.model
         before, self._attributes = self._attributes, attributes_of(self.session)
         return {name: value for name, value in self._attributes.items() if value != before.get(name)}
 
 
 def begin_exchange(
-    turn: Turn | None, session: Session, said: list[ChatMessage] | None, *, interval: float, at_once: bool
+    turn: Turn | None,
+    session: Session,
+    said: list[ChatMessage] | None,
+    given: Callable[[ChatMessage | None], list[ChatMessage]],
+    *,
+    interval: float,
+    at_once: bool,
 ) -> Exchange:
-    """Tell the agent what was said, in a turn that runs; without a turn nothing is stored.
+    """Tell the agent what is said, in a turn that runs; without a turn nothing is stored.
 
-    Where nothing was, and the newest message is an answer that was cut off, the new answer takes its place.
+    Where nothing is, and the newest message is an answer that was cut off, the new answer takes its place; where it is
+    a whole one, nothing is left for the agent to say.
+
+    Args:
+        turn: the turn.
+        session: the session; of its messages only the newest need be there.
+        said: what is said.
+        given: what the agent is given, of which that message, if any, is no part; asked before anything is stored.
+        interval: seconds between two writes of an answer that grows.
+        at_once: whether all is stored as it comes, and not at the end.
     """
     stale = None
     if said is None and session.messages and is_cut_off(session.messages[-1]):
         stale = session.messages.pop()
+    is_answered = said is None and stale is None and is_answer(session.messages)
+    heard = given(stale)
     tail = None if turn is None else Tail(turn, revision=stored_of(session).revision, stale=stale)
-    exchange = Exchange(session, tail if tail is not None and at_once else Draft(tail), interval=interval)
-    exchange.say(said or [])
+    exchange = Exchange(
+        session,
+        tail if tail is not None and at_once else Draft(tail),
+        heard,
+        is_answered=is_answered,
+        interval=interval,
+    )
+    if not is_answered:
+        exchange.say(said or [])
     return exchange
+
+
+def window_with(known: list[ChatMessage], said: list[ChatMessage], options: Options) -> list[ChatMessage]:
+    """The window of what is known and what is said.
+
+    Raises:
+        ValueError: the limits leave no room for the newest that is said, or for the system messages.
+    """
+    chosen = window([*known, *said], **options.window)
+    if said and not _ends_with(chosen, said[-1]) and _ends_with(window([*known, *said]), said[-1]):
+        msg = "max_messages or max_tokens leaves no room for what is said, besides the system messages: raise it"
+        raise ValueError(msg)
+    return chosen
+
+
+def waiting(messages: list[ChatMessage]) -> list[ChatMessage]:
+    """What stands at the end and no provider accepts yet, such as a tool call without its result."""
+    newest = next(reversed(window(messages)), None)
+    return list(takewhile(lambda message: message is not newest, reversed(messages)))[::-1]
+
+
+def _ends_with(messages: list[ChatMessage], message: ChatMessage) -> bool:
+    return bool(messages) and messages[-1] is message
+
+
+def is_answer(messages: list[ChatMessage]) -> bool:
+    """Whether the newest message is the assistant's, and waits for nothing."""
+    return bool(messages) and messages[-1].role == "assistant" and not waiting(messages[-1:])
 
 
 def _is_whole_of(message: ChatMessage, streamed: ChatMessage) -> bool:
@@ -214,6 +220,8 @@ def is_cut_off(message: ChatMessage) -> bool:
 
 def answer(exchange: Exchange, respond: Respond, on_text: OnText | None) -> None:
     """Have the agent answer, and store its answer as it comes."""
+    if exchange.is_answered:
+        return
     try:
         with closing(pieces_of(respond(exchange.heard))) as pieces:
             for piece in pieces:
@@ -224,6 +232,17 @@ def answer(exchange: Exchange, respond: Respond, on_text: OnText | None) -> None
     except BaseException as error:
         exchange.fail(error)
         raise
+
+
+def check_respond(respond: object) -> None:
+    """Accept what can be called.
+
+    Raises:
+        TypeError: it can't.
+    """
+    if not callable(respond):
+        msg = f"respond is what answers messages, a function or the like, not {type(respond).__name__}"
+        raise TypeError(msg)
 
 
 def pieces_of(answer: Piece | Iterable[Piece]) -> Generator[Piece]:
@@ -255,8 +274,10 @@ def said_messages(said: Said) -> list[ChatMessage] | None:
     if isinstance(said, str):
         return [ChatMessage.user(said)]
     messages = [said] if isinstance(said, ChatMessage) else list(said)
-    for message in messages:
+    for message in [said] if isinstance(said, Mapping) else messages:
         if not isinstance(message, ChatMessage):
-            msg = f"what is said is text or ChatMessages, not {type(message).__name__}"
+            msg = (
+                f"what is said is text or ChatMessages, not {type(message).__name__}: ChatMessage.from_dict() makes one"
+            )
             raise TypeError(msg)
     return messages

@@ -4,17 +4,24 @@ So that the synchronous and the asynchronous one differ in nothing else. Whateve
 """
 
 from contextlib import AbstractContextManager, nullcontext
-from itertools import takewhile
 from typing import TYPE_CHECKING, Self
 
 import attrs
 
 from sessionkit.errors import UnknownSessionError
-from sessionkit.history.answering import Exchange, ExchangeOptions, Options, Said, begin_exchange, said_messages
+from sessionkit.history.answering import (
+    Exchange,
+    Said,
+    begin_exchange,
+    check_respond,
+    said_messages,
+    waiting,
+    window_with,
+)
 from sessionkit.history.keeping import changes, noted
+from sessionkit.history.options import ExchangeOptions, Options
 from sessionkit.history.session import Session
 from sessionkit.history.turns import Turn, turn
-from sessionkit.history.windows import window
 from sessionkit.messages import ChatMessage
 
 if TYPE_CHECKING:
@@ -38,14 +45,20 @@ class Continuation:
     options: Options
 
     @classmethod
-    def of(cls, history: "SessionHistory", session: Session, said: Said, options: ExchangeOptions) -> Self:
+    def of(
+        cls, history: "SessionHistory", session: Session, said: Said, respond: object, options: ExchangeOptions
+    ) -> Self:
         """Check what was given.
 
         Raises:
-            TypeError: what is said is neither text nor messages, or there is no such option.
-            ValueError: an option of the window is out of range.
+            TypeError: one of these is of another type, or there is no such option.
+            ValueError: an option is out of range.
         """
-        return cls(history, session, said_messages(said), Options.of(options))
+        if not isinstance(session, Session):
+            msg = f"a session to begin is a Session, such as Session('an-id'), not {type(session).__name__}"
+            raise TypeError(msg)
+        check_respond(respond)
+        return cls(history, session, said_messages(said), Options(**options))
 
     def turn(self) -> AbstractContextManager[Turn | None]:
         """The turn in which it goes on; none where nothing is kept.
@@ -70,24 +83,28 @@ class Continuation:
             raise UnknownSessionError(msg)
 
     def begin(self, running: Turn | None) -> Exchange:
-        """Tell the agent what was said."""
+        """Tell the agent what is said.
+
+        Raises:
+            ValueError: the limits leave no room for it; nothing was stored.
+        """
         session = self.session
         if running is not None:
             session = self.history.load_session(session.session_id) or session
-        exchange = begin_exchange(
-            running, session, self.said, interval=self.options.interval, at_once=self.history.config.auto_save
-        )
-        exchange.heard = self._given(session.messages)
-        return exchange
+        known = session.messages
 
-    def _given(self, messages: list[ChatMessage]) -> list[ChatMessage]:
-        """The window of the messages; told nothing, an agent is given what waits for it at the end as well."""
-        given = window(messages, **self.options.window)
-        if self.said is None:
-            newest = window(messages)[-1:]
-            waiting = takewhile(lambda message: all(message is not other for other in newest), reversed(messages))
-            given += reversed(list(waiting))
-        return given
+        def given(_stale: ChatMessage | None) -> list[ChatMessage]:  # which is no part of `known` any more
+            heard = window_with(known, self.said or [], self.options)
+            return heard if self.said is not None else [*heard, *waiting(known)]
+
+        return begin_exchange(
+            running,
+            session,
+            self.said,
+            given,
+            interval=self.options.interval,
+            at_once=self.history.config.auto_save,
+        )
 
     def end(self, running: Turn | None, exchange: Exchange) -> Session:
         """The session as it is now, after the turn: as the exchange left it, unless others wrote meanwhile."""

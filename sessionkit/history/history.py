@@ -7,12 +7,13 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from sessionkit.errors import ConflictError, UnknownSessionError, UnsupportedOperationError
-from sessionkit.history.answering import ExchangeOptions, OnText, Respond, Said, answer
+from sessionkit.history.answering import OnText, Respond, Said, answer
 from sessionkit.history.config import HistoryConfig
 from sessionkit.history.continuing import Continuation
 from sessionkit.history.keeping import changes, is_of, keep_owner, noted, session_of, settle, stored_of
 from sessionkit.history.moments import at_one_moment
 from sessionkit.history.needs import Store, require
+from sessionkit.history.options import ExchangeOptions
 from sessionkit.history.session import Session, SessionSummary, Stored
 from sessionkit.keys import check_count
 from sessionkit.messages import ChatMessage
@@ -249,7 +250,7 @@ class SessionHistory:
             ConflictError: there is a session with this id; nothing was changed.
         """
         session = Session() if session is None else session
-        going_on = Continuation.of(self, session, said, options)
+        going_on = Continuation.of(self, session, said, respond, options)
         self.create_session(session)
         return self._answered(going_on, respond, on_text)
 
@@ -293,7 +294,7 @@ class SessionHistory:
             Exception: whatever `respond` or `on_text` raises. What had come before it is stored; the session's state is
                 ``error``.
         """
-        return self._answered(Continuation.of(self, Session(session_id), said, options), respond, on_text)
+        return self._answered(Continuation.of(self, Session(session_id), said, respond, options), respond, on_text)
 
     def _answered(self, going_on: Continuation, respond: Respond, on_text: OnText | None) -> Session:
         with going_on.turn() as running:

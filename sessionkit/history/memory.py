@@ -4,23 +4,28 @@ from typing import Unpack
 
 from sessionkit.history.answering import (
     Exchange,
-    ExchangeOptions,
     OnText,
-    Options,
     Respond,
     Said,
     answer,
     begin_exchange,
-    is_cut_off,
+    check_respond,
     said_messages,
+    waiting,
+    window_with,
 )
 from sessionkit.history.keeping import session_of
+from sessionkit.history.moments import at_one_moment
 from sessionkit.history.needs import require
+from sessionkit.history.options import ExchangeOptions, Options
+from sessionkit.history.tails import tails
 from sessionkit.history.turns import Turn, turn
 from sessionkit.history.windows import window
 from sessionkit.messages import ChatMessage
 from sessionkit.models import SessionMetadata
 from sessionkit.protocol import CoreBackend
+
+_LOOK_BACK = 8
 
 
 class Memory:
@@ -50,10 +55,15 @@ class Memory:
             ValueError: one is out of range.
         """
         self._store = require(backend, "Memory()", "SupportsWrite", "SupportsTurns", "set_session_context")
-        self._options = Options.of(options)
+        self._options = Options(**options)
 
     def __call__(self, respond: Respond) -> "RememberingAgent":
-        """The same agent, with a memory."""
+        """The same agent, with a memory.
+
+        Raises:
+            TypeError: it can't be called.
+        """
+        check_respond(respond)
         return RememberingAgent(self._store, respond, self._options)
 
 
@@ -65,9 +75,7 @@ class RememberingAgent:
         self._respond = respond
         self._options = options
 
-    def __call__(
-        self, session_id: str, said: Said = None, /, *, on_text: OnText | None = None
-    ) -> list[ChatMessage]:
+    def __call__(self, session_id: str, said: Said = None, /, *, on_text: OnText | None = None) -> list[ChatMessage]:
         """Tell the agent what is new; its answer, once it is stored.
 
         Args:
@@ -89,11 +97,23 @@ class RememberingAgent:
 
 def _exchange(running: Turn, said: list[ChatMessage] | None, options: Options) -> Exchange:
     """An exchange that reads no more than the window that the agent is given."""
-    metadata = running.store.get_session_metadata(running.key) or SessionMetadata(running.key)
-    session = session_of(running.key, running.load(last=1), metadata)
-    exchange = begin_exchange(running, session, said, interval=options.interval, at_once=True)
-    heard = window(running.store, running.key, **options.window)
-    if said is None and heard and is_cut_off(heard[-1]):
-        heard.pop()  # the answer that is to be given anew
-    exchange.heard = heard
-    return exchange
+    store, key = running.store, running.key
+    metadata, newest = at_one_moment(store, key, lambda: running.load(last=1))
+    session = session_of(key, newest, metadata or SessionMetadata(key))
+
+    def given(stale: ChatMessage | None) -> list[ChatMessage]:
+        heard = window(store, key, **options.window)
+        if said is not None:
+            return window_with(heard, said, options)
+        heard += _waiting(running)
+        return heard[:-1] if stale is not None and heard[-1:] == [stale] else heard
+
+    return begin_exchange(running, session, said, given, interval=options.interval, at_once=True)
+
+
+def _waiting(running: Turn) -> list[ChatMessage]:
+    """`waiting`, read from the end."""
+    for tail, whole in tails(running.store, running.key, _LOOK_BACK):
+        if whole or window(tail):
+            return waiting(tail)
+    return []

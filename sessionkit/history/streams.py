@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 import attrs
 
 from sessionkit.errors import ConflictError, SessionKitError
+from sessionkit.history.moments import at_one_moment
+from sessionkit.history.tails import tails
 from sessionkit.keys import check_not_negative, check_text
 from sessionkit.messages import JSON, ChatMessage, ToolCall
 
@@ -25,6 +27,8 @@ INCOMPLETE, COMPLETED = "incomplete", "completed"
 """The status of an answer that grows, and of one that was closed."""
 
 _LOOK_BACK = 8
+_TRIES = 100
+_OWN = frozenset(("content", "tool_calls", "status"))
 
 
 class Tail:
@@ -63,7 +67,9 @@ class Tail:
         Where somebody has removed that one, they are added at the end.
         """
         self._is_stale = False
-        while self._newest is not None:
+        for _ in range(_TRIES):
+            if self._newest is None:
+                break
             try:
                 self._revision = self._turn.write(
                     drop_last=1 + len(self._behind),
@@ -77,6 +83,9 @@ class Tail:
             else:
                 self._newest = messages[-1]
                 return
+        else:
+            msg = f"others wrote to {self._turn.key!r} first, {_TRIES} times in a row; try again"
+            raise ConflictError(msg)
         self.append(messages, attributes)
 
     def flush(self) -> None:
@@ -89,24 +98,20 @@ class Tail:
 
     def _look_again(self) -> None:
         """Find the message that was written last, and what stands behind it now; at one revision."""
-        store, key = self._turn.store, self._turn.key
-        count = _LOOK_BACK
-        while True:
-            before = store.get_session_metadata(key)
-            found = self._turn.load(last=count)
-            after = store.get_session_metadata(key)
-            if before is None or after is None or before.revision != after.revision:
-                self._turn.heartbeat()  # raises where the session was deleted
-                continue
-            self._revision = after.revision
-            places = [place for place, message in enumerate(found) if message == self._newest]
-            if places:
-                self._behind = found[places[-1] + 1 :]
-                return
-            if len(found) < count:
-                self._newest, self._behind = None, []
-                return
-            count *= 2
+        metadata, (tail, place) = at_one_moment(self._turn.store, self._turn.key, self._found)
+        self._revision = None if metadata is None else metadata.revision
+        self._behind = tail[place + 1 :]
+        if place < 0:
+            self._newest, self._behind = None, []
+
+    def _found(self) -> tuple[list[ChatMessage], int]:
+        """The newest messages, and where among them the one is that was written last; -1 where it is gone."""
+        tail: list[ChatMessage] = []
+        for tail, _ in tails(self._turn.store, self._turn.key, _LOOK_BACK):
+            place = next((place for place in reversed(range(len(tail))) if tail[place] == self._newest), -1)
+            if place >= 0:
+                return tail, place
+        return tail, -1
 
 
 class Draft:
@@ -152,16 +157,19 @@ class AnswerStream:
 
     Raises:
         ConflictError: by whatever stores, where the turn was taken over; nothing was changed.
+        ValueError: by whatever adds to it after its end.
     """
 
     def __init__(self, tail: Tail | Draft, *, interval: float, **fields: Any) -> None:
         check_not_negative(interval, "interval")
+        _check_fields(fields)
         self._tail = tail
         self._interval = interval
         self._shell = ChatMessage.assistant(status=INCOMPLETE, **fields)
         self._pieces: list[str] = []
         self._calls: dict[str, ToolCall] = {}
         self._final: ChatMessage | None = None
+        self._is_over = False
         self._is_stored = False
         self._is_changed = False
         self._stored_at = -float("inf")
@@ -190,31 +198,44 @@ class AnswerStream:
         if self.is_due:
             self.store()
 
-    def tool_call(self, call_id: str, name: str = "", arguments: str = "") -> None:
-        """Add a call of a tool; for an id that is there already, a piece of its arguments."""
+    def tool_call(self, call_id: str | None, name: str = "", arguments: str = "") -> None:
+        """Add a call of a tool; for an id that is there already, a piece of its arguments.
+
+        Without an id, which some providers send but once, it is the newest call.
+        """
         self.add_tool_call(call_id, name, arguments)
         if self.is_due:
             self.store()
 
     def set(self, **fields: Any) -> None:
         """Set other attributes of the message, such as ``usage``; they are stored with the next piece or at the end."""
+        self._check_grows()
+        _check_fields(fields)
         self._shell = attrs.evolve(self._shell, **fields)
         self._is_changed = not self.is_empty
 
     def finish(self, message: ChatMessage) -> None:
         """Take this message for the whole answer, as it is: what a provider gives once its stream has ended."""
+        self._check_grows()
         self._final = message
+        self._is_over = True
         self._is_changed = True
 
     def add(self, text: str) -> None:
         """`write`, without storing it."""
+        self._check_grows()
         check_text(text, "a piece of an answer")
         if text:
             self._pieces.append(text)
             self._is_changed = True
 
-    def add_tool_call(self, call_id: str, name: str = "", arguments: str = "") -> None:
+    def add_tool_call(self, call_id: str | None, name: str = "", arguments: str = "") -> None:
         """`tool_call`, without storing it."""
+        self._check_grows()
+        call_id = call_id or next(reversed(self._calls), None)
+        if call_id is None:
+            msg = "the first tool call of an answer needs an id"
+            raise ValueError(msg)
         for value, what in ((call_id, "the id of a tool call"), (name, "its name"), (arguments, "its arguments")):
             check_text(value, what)
         known = self._calls.get(call_id, ToolCall(call_id, "", ""))
@@ -230,15 +251,22 @@ class AnswerStream:
 
     def complete(self) -> None:
         """The answer is whole: what `finish` has said that it is, else what was written, ``completed``."""
-        self.set(status=COMPLETED)
+        self._is_over = True
+        self._shell = attrs.evolve(self._shell, status=COMPLETED)
 
     def abandon(self, error: BaseException) -> None:
         """It was cut off: store what there is, ``incomplete``; what keeps it from that goes into a note of `error`."""
+        self._is_over = True
         try:
             if self._is_changed:
                 self.store()
         except SessionKitError as failure:
             error.add_note(f"and the end of the answer could not be stored: {failure}")
+
+    def _check_grows(self) -> None:
+        if self._is_over:
+            msg = "this answer has ended; stream() begins another one"
+            raise ValueError(msg)
 
     def __enter__(self) -> Self:
         return self
@@ -251,3 +279,9 @@ class AnswerStream:
         elif not self.is_empty:
             self.complete()
             self.store()
+
+
+def _check_fields(fields: Mapping[str, Any]) -> None:
+    for name in _OWN & fields.keys():
+        msg = f"{name} is what the stream itself says of its message; write(), tool_call() and finish() make it"
+        raise TypeError(msg)

@@ -6,6 +6,7 @@ so a process that was asleep while another took its turn over can change nothing
 """
 
 import os
+import platform
 import threading
 import time
 import uuid
@@ -77,20 +78,18 @@ class Turn:
 
     Attributes:
         key: the session key.
-        id: the turn's id, fresh for each.
+        id: the turn's id, fresh for each: the host's name and the process's number, for whoever asks who holds it, and
+            a random part.
         started_at: when it began, by the store's clock; None before.
         revision: the session's after the turn has ended; None before.
     """
 
     def __init__(self, backend: CoreBackend, session_key: str, *, heartbeat: float) -> None:
         check_session_key(session_key)
-        check_not_negative(heartbeat, "heartbeat")
-        if not heartbeat:
-            msg = "heartbeat must be above 0 seconds"
-            raise ValueError(msg)
+        check_heartbeat(heartbeat)
         self.store: Store = require(backend, "turn()", "SupportsWrite", "SupportsTurns", "SupportsTurnState")
         self.key = session_key
-        self.id = uuid.uuid4().hex
+        self.id = f"{platform.node()}:{os.getpid()}:{uuid.uuid4().hex}"
         self.started_at: datetime | None = None
         self.revision: int | None = None
         self._heartbeat = _Heartbeat(self.heartbeat, heartbeat)
@@ -188,13 +187,13 @@ class Turn:
         self.store.set_turn_state(self.key, self.id, RUNNING)
 
     def end(self, state: str) -> None:
-        """End it in that state.
+        """End it in that state, such as ``waiting``; the end of the ``with`` then changes nothing any more.
 
         Raises:
             ConflictError: it was taken over; nothing was changed.
         """
-        if os.getpid() != self._process:
-            return  # the turn is the parent's, and so is the thread
+        if not self._may_run or os.getpid() != self._process:
+            return  # in a forked process the turn is its parent's, and so is the thread
         self._heartbeat.stop()
         self._may_run = False
         self.revision = self.store.set_turn_state(self.key, self.id, state)
@@ -208,6 +207,19 @@ class Turn:
         except SessionKitError as failure:
             if self.started_at is not None:
                 error.add_note(f"and {self!r} could not be ended: {failure}")
+
+
+def check_heartbeat(heartbeat: float) -> None:
+    """Accept a time between two signs of life.
+
+    Raises:
+        TypeError: it is no number.
+        ValueError: it is not above zero.
+    """
+    check_not_negative(heartbeat, "heartbeat")
+    if not heartbeat:
+        msg = "heartbeat must be above 0 seconds"
+        raise ValueError(msg)
 
 
 class _Heartbeat:

@@ -18,7 +18,7 @@ from sessionkit import (
     UnsupportedOperationError,
     Usage,
 )
-from sessionkit.history import AggregatedUsage, HistoryConfig, Session, SessionHistory
+from sessionkit.history import AggregatedUsage, Session, SessionHistory, Turn
 
 HI = ChatMessage("user", "hi")
 YO = ChatMessage("assistant", "yo", usage=Usage(10, 5, cost_usd=0.5))
@@ -34,9 +34,7 @@ def _history(backend: OpenBackend) -> SessionHistory:
 @pytest.fixture(name="saving_once")
 def _saving_once(backend: OpenBackend) -> SessionHistory:
     """A history that stores nothing before the exchange has ended."""
-    history = SessionHistory(backend)
-    history._config = HistoryConfig(enabled=True, auto_save=False)
-    return history
+    return SessionHistory(backend, auto_save=False)
 
 
 def contents(session: Session | None) -> list[Any]:
@@ -179,21 +177,23 @@ def test_an_agent_that_fails_loses_nothing(
 
 
 def test_a_reader_that_fails_stops_the_agent(history: SessionHistory, backend: OpenBackend) -> None:
-    """Where `on_text` raises, the agent's iterator is closed, and what had come is stored."""
-    closed = []
+    """Where `on_text` raises, the agent's iterator is closed at once, and what had come is stored."""
+    closed: list[bool] = []
 
-    def respond(_heard: list[ChatMessage]) -> Iterator[str]:
+    def pieces() -> Iterator[str]:
         try:
             yield "a"
             yield "b"
         finally:
             closed.append(True)
 
+    held = pieces()
+
     def fail(_piece: str) -> None:
         raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        history.run(HI, respond=respond, session=Session("s"), on_text=fail)
+        history.run(HI, respond=lambda _heard: held, session=Session("s"), on_text=fail)
     assert closed
     assert [message.content for message in backend.load("s")] == ["hi", "a"]
 
@@ -256,9 +256,69 @@ def test_an_agent_is_given_what_a_provider_accepts(history: SessionHistory, back
     history.continue_session("s", respond=respond)
     history.continue_session("s", respond=respond, max_messages=0)
     history.continue_session("s", YO, respond=respond)
-    history.continue_session("s", respond=respond)
-    assert heard == [[HI, CALL], [CALL], [HI, YO], [HI, YO]]
+    assert heard == [[HI, CALL], [CALL], [HI, YO]]
     assert backend.load("s") == [HI, CALL, YO]
+
+
+def test_waiting_messages_are_given_in_their_order(history: SessionHistory, backend: OpenBackend) -> None:
+    """Told nothing, an agent is given a call, and the results that it already has, as they were stored."""
+    two = ChatMessage("assistant", tool_calls=(ToolCall("c1", "look", "{}"), ToolCall("c2", "look", "{}")))
+    for message in (HI, two, RESULT):
+        backend.append("s", message)
+    heard: list[list[ChatMessage]] = []
+
+    def respond(messages: list[ChatMessage]) -> list[ChatMessage]:
+        heard.append(messages)
+        return [ChatMessage("tool", "eight", tool_call_id="c2"), YO]
+
+    session = history.continue_session("s", respond=respond)
+    assert heard == [[HI, two, RESULT]]
+    assert contents(session) == ["hi", None, "seven", "eight", "yo"]
+
+
+def test_a_whole_answer_is_not_given_twice(history: SessionHistory, backend: OpenBackend) -> None:
+    """Told nothing, an agent whose answer is there as a whole is not asked: its process died after it."""
+    backend.append("s", HI)
+    backend.append("s", YO)
+    backend.set_session_state("s", "running", "dead")
+    session = history.continue_session("s", respond=said("again"), stuck_after=0)
+    assert session.messages == [HI, YO]
+    assert backend.load("s") == [HI, YO]
+    assert backend.list_running_sessions() == []
+
+
+def test_limits_without_room_store_nothing(history: SessionHistory, backend: OpenBackend) -> None:
+    """Where the limits leave no room for what is said, or for the system messages, nothing is stored."""
+    backend.append("s", ChatMessage("system", "Be short."))
+    for limits in ({"max_messages": 1}, {"max_messages": 0}, {"max_tokens": 3, "count_tokens": lambda _: 2}):
+        options: Any = limits
+        with pytest.raises(ValueError, match="max_messages"):
+            history.continue_session("s", "hi", respond=said("yo"), **options)
+    assert len(backend.load("s")) == 1
+
+
+def test_an_append_at_the_last_moment_is_noticed(
+    history: SessionHistory, backend: OpenBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What somebody appends between an exchange's last write and its turn's end is in the session given back."""
+    true_end = Turn.end
+
+    def append_and_end(self: Turn, state: str) -> None:
+        backend.append("s", ChatMessage("user", "wait"))
+        true_end(self, state)
+
+    monkeypatch.setattr(Turn, "end", append_and_end)
+    session = history.run("hi", respond=said("yo"), session=Session("s"))
+    assert contents(session) == ["hi", "yo", "wait"]
+
+
+def test_the_model_is_that_of_the_answers(history: SessionHistory) -> None:
+    """A session without a model takes that of its first answer; one that has a model gives it to what streams in."""
+    session = history.run("hi", respond=lambda _heard: ChatMessage("assistant", "yo", model="m"))
+    assert session.model == "m"
+    session = history.continue_session(session.session_id, "hi", respond=lambda _heard: ["y", "o"])
+    assert session.messages[-1].model == "m"
+    assert history.load_session(session.session_id) == session
 
 
 def test_an_unknown_session_is_not_created(history: SessionHistory, backend: OpenBackend) -> None:
@@ -284,7 +344,8 @@ def test_what_is_no_answer_is_refused(history: SessionHistory, backend: OpenBack
     """What is neither text nor a message is a TypeError, after what came before it was stored."""
     with pytest.raises(TypeError, match="answer"):
         history.run(HI, respond=lambda _heard: answer, session=Session("s"))
-    assert backend.load("s")[:1] == [HI]
+    came_before = ["yo"] if isinstance(answer, list) and "yo" in answer else []
+    assert [message.content for message in backend.load("s")] == ["hi", *came_before]
 
 
 def test_an_answer_that_cannot_be_stored_is_refused(history: SessionHistory, backend: OpenBackend) -> None:
@@ -303,6 +364,12 @@ def test_an_answer_that_cannot_be_stored_is_refused(history: SessionHistory, bac
         ("hi", {"max_message": 3}),
         ("hi", {"max_messages": -1}),
         ("hi", {"max_tokens": 5}),
+        ("hi", {"wait": -1}),
+        ("hi", {"stuck_after": "1"}),
+        ("hi", {"heartbeat": 0}),
+        ("hi", {"interval": -1}),
+        ("hi", {"respond": 5}),
+        ("hi", {"session": "s"}),
     ],
 )
 def test_what_is_wrong_changes_nothing(
@@ -310,7 +377,7 @@ def test_what_is_wrong_changes_nothing(
 ) -> None:
     """What is no message, and options that are unknown or out of range, are refused before anything is changed."""
     with pytest.raises((TypeError, ValueError)):
-        history.run(given, respond=said("yo"), **options)
+        history.run(given, **{"respond": said("yo"), **options})
     assert backend.list_sessions() == []
 
 
@@ -390,7 +457,7 @@ def test_without_auto_save_a_cut_off_answer_is_replaced(saving_once: SessionHist
 def test_a_disabled_history_answers_all_the_same() -> None:
     """Where nothing is kept, an agent answers, and the session that comes back has what was said."""
     shown: list[str] = []
-    history = SessionHistory(HistoryConfig())
+    history = SessionHistory()
     session = history.run(
         "hi", respond=lambda _heard: ["y", "o"], session=Session("s", model="m"), on_text=shown.append
     )

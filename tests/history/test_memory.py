@@ -10,6 +10,7 @@ from sessionkit import (
     InvalidSessionKeyError,
     OpenBackend,
     TimestampedMessage,
+    ToolCall,
     TurnTakenError,
     UnsupportedOperationError,
     Usage,
@@ -90,6 +91,41 @@ def test_a_cut_off_answer_is_given_anew(backend: OpenBackend) -> None:
     assert backend.load("s") == [HI, answered]
 
 
+def test_a_call_that_waits_is_given_too(backend: OpenBackend) -> None:
+    """Told nothing, the agent is given, behind the window, the tool call that waits for its results."""
+    call = ChatMessage("assistant", tool_calls=[ToolCall(f"c{i}", "look", "{}") for i in range(20)])
+    results = [ChatMessage("tool", f"{i}", tool_call_id=f"c{i}") for i in range(19)]
+    for message in (HI, ChatMessage("assistant", "yo"), ChatMessage("user", "look"), call, *results):
+        backend.append("s", message)
+    heard: list[list[ChatMessage]] = []
+
+    def respond(messages: list[ChatMessage]) -> list[ChatMessage]:
+        heard.append(messages)
+        return []
+
+    Memory(backend, max_messages=1)(respond)("s")
+    assert heard == [[ChatMessage("user", "look"), call, *results]]
+
+
+def test_a_whole_answer_is_not_given_twice(backend: OpenBackend) -> None:
+    """Told nothing, an agent whose answer is there as a whole is not asked."""
+    backend.append("s", HI)
+    backend.append("s", ChatMessage("assistant", "yo"))
+    parrot = Parrot()
+    assert Memory(backend)(parrot)("s") == []
+    assert parrot.heard == []
+
+
+def test_no_room_for_what_is_said_stores_nothing(backend: OpenBackend) -> None:
+    """Where the limits leave no room for what is said, nothing is stored, and the agent is not asked."""
+    backend.append("s", ChatMessage("system", "Be short."))
+    parrot = Parrot()
+    with pytest.raises(ValueError, match="no room"):
+        Memory(backend, max_messages=1)(parrot)("s", "hi")
+    assert parrot.heard == []
+    assert len(backend.load("s")) == 1
+
+
 def test_usage_is_kept(backend: OpenBackend) -> None:
     """What answers report of their usage adds up, and what else is known of the session stays."""
     history = SessionHistory(backend)
@@ -129,10 +165,14 @@ def test_one_turn_at_a_time(backend: OpenBackend) -> None:
 
 def test_what_is_wrong_is_refused(backend: OpenBackend) -> None:
     """Options, sessions and messages that are none are errors before anything is changed."""
-    with pytest.raises(TypeError, match="no option 'max_message'"):
+    with pytest.raises(TypeError, match="'max_message'"):
         Memory(backend, max_message=3)  # type: ignore[call-arg]
     with pytest.raises(ValueError, match="count_tokens"):
         Memory(backend, max_tokens=3)
+    with pytest.raises(ValueError, match="wait"):
+        Memory(backend, wait=-1)
+    with pytest.raises(TypeError, match="respond"):
+        Memory(backend)(None)  # type: ignore[arg-type]
     agent = Memory(backend)(Parrot())
     with pytest.raises(InvalidSessionKeyError):
         agent("", "hi")

@@ -20,7 +20,6 @@ import json, pathlib
 
 recorded = [ChatMessage.from_dict(message) for message in json.loads(pathlib.Path(arguments[0]).read_text())]
 history = SessionHistory(backend)
-answering = False
 
 def respond(heard):
     for message in recorded[len(heard):]:
@@ -31,18 +30,16 @@ def respond(heard):
                 yield message.content[start : start + 20]
         yield message
 
-if history.load_session("s") is None:
-    history.create_session(Session("s", messages=[message for message in recorded[:1] if message.role == "system"]))
-while True:
-    session = history.load_session("s")
-    cut_off = bool(session.messages) and session.messages[-1].status == "incomplete"
-    position = len(session.messages) - cut_off
-    if position == len(recorded):
-        break
-    said = recorded[position] if recorded[position].role in {"user", "system"} else None
-    history.continue_session(
+def go_on(said):
+    return history.continue_session(
         "s", said, respond=respond, on_text=say, interval=0, stuck_after=0.2, wait=30, heartbeat=0.05
     )
+
+if history.load_session("s") is None:
+    history.create_session(Session("s", messages=[message for message in recorded[:1] if message.role == "system"]))
+session = go_on(None)  # where another process has left off
+while len(session.messages) < len(recorded):
+    session = go_on(recorded[len(session.messages)])
 """
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": '{"line": 7}'}}
@@ -84,6 +81,26 @@ def assert_is_replayed(backend: OpenBackend, messages: list[dict[str, Any]]) -> 
 def test_a_conversation_survives_its_agent(url: str, tmp_path: Path) -> None:
     """An agent that is killed three times in the middle of its answers ends with the messages of one that was not."""
     play(url, INVENTED, tmp_path / "recorded.json", [1, 4, 2])
+    with sessionkit.open_backend(url) as backend:
+        assert_is_replayed(backend, INVENTED)
+
+
+_KILLED_AT_THE_END = """
+import os, signal
+from sessionkit.history.turns import Turn
+
+Turn.end = lambda self, state: os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_an_agent_killed_after_its_answer_gives_no_other(url: str, tmp_path: Path) -> None:
+    """An agent that is killed when it has answered, before its turn has ended, does not answer once more."""
+    file = tmp_path / "recorded.json"
+    file.write_text(json.dumps(INVENTED))
+    for _ in range(2):
+        with Worker(url, _KILLED_AT_THE_END + _PLAYER, str(file)) as worker:
+            worker.process.wait(60)
+    play(url, INVENTED, file, [])
     with sessionkit.open_backend(url) as backend:
         assert_is_replayed(backend, INVENTED)
 

@@ -2,6 +2,8 @@
 
 import os
 import signal
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import attrs
@@ -109,6 +111,51 @@ def test_nothing_written_leaves_no_message(backend: OpenBackend) -> None:
         answer.write("")
         answer.set(model="m")
     assert backend.load("s") == []
+
+
+def test_an_id_that_is_sent_once_is_enough(backend: OpenBackend) -> None:
+    """Without an id a piece belongs to the newest call; the first call needs one."""
+    with turn(backend, "s") as mine:
+        with mine.stream(interval=0) as answer:
+            with pytest.raises(ValueError, match="needs an id"):
+                answer.tool_call(None, "look")
+            for call_id in ("c1", "c2"):
+                answer.tool_call(call_id, "look")
+                answer.tool_call(None, arguments='{"id"')
+                answer.tool_call("", arguments=": 7}")
+        assert backend.load("s") == [answer.message]
+    assert answer.message.tool_calls == tuple(ToolCall(call_id, "look", '{"id": 7}') for call_id in ("c1", "c2"))
+
+
+def test_nothing_is_added_to_an_answer_that_has_ended(backend: OpenBackend) -> None:
+    """After `finish`, and after the block, whatever would be added is refused, and what is stored stays."""
+    with turn(backend, "s") as mine:
+        with mine.stream(interval=0) as closed:
+            closed.write("a")
+        with mine.stream(interval=0) as finished:
+            finished.finish(HI)
+            for answer in (closed, finished):
+                attempts: list[Callable[[], None]] = [
+                    partial(answer.write, "b"),
+                    partial(answer.tool_call, "c1"),
+                    partial(answer.set, model="m"),
+                    partial(answer.finish, HI),
+                ]
+                for attempt in attempts:
+                    with pytest.raises(ValueError, match="has ended"):
+                        attempt()
+        assert backend.load("s") == [closed.message, HI]
+
+
+@pytest.mark.parametrize("field", ["status", "content", "tool_calls"])
+def test_what_the_stream_says_itself_is_not_set(backend: OpenBackend, field: str) -> None:
+    """A stream's text, calls and status are its own to set, and refused among its other fields."""
+    fields: dict[str, Any] = {field: "x"}
+    with turn(backend, "s") as mine:
+        with pytest.raises(TypeError, match=field):
+            mine.stream(**fields)
+        with pytest.raises(TypeError, match=field):
+            mine.stream().set(**fields)
 
 
 @pytest.mark.parametrize("bad", [None, 5, b"x", "\ud800"])

@@ -1,6 +1,7 @@
 """Turns: one at a time, alive while they last, harmless once they are lost."""
 
 import os
+import platform
 import signal
 import threading
 from collections.abc import Callable
@@ -60,11 +61,12 @@ def test_a_turn_is_running_then_idle(backend: OpenBackend) -> None:
 
 
 def test_each_turn_has_an_id_of_its_own(backend: OpenBackend) -> None:
-    """No two turns have the same id, or one could write in the other's name."""
+    """No two turns have the same id, or one could write in the other's name; it tells whose it is."""
     with turn(backend, "s") as first:
         pass
     with turn(backend, "s") as second:
         assert first.id != second.id
+        assert first.id.startswith(f"{platform.node()}:{os.getpid()}:")
         with pytest.raises(ConflictError):
             first.append(HI)
 
@@ -162,7 +164,6 @@ def test_a_lost_turn_changes_nothing(backend: OpenBackend) -> None:
         lambda: lost.write(drop_last=1),
         lost.heartbeat,
         lambda: lost.stream(interval=0).write("late"),
-        lambda: lost.end("idle"),
         lambda: ours.__exit__(None, None, None),
     ]
 
@@ -179,6 +180,15 @@ def test_a_lost_turn_changes_nothing(backend: OpenBackend) -> None:
         attempts.pop()  # a context manager can be left once
     assert_all_refused()  # nor does it come back to life when the one that took over has ended
     assert backend.load("s") == [HI, HI]
+
+
+def test_a_turn_can_end_early(backend: OpenBackend) -> None:
+    """A turn that ends itself, in whatever state, leaves that state, and writes nothing after it."""
+    with turn(backend, "s") as mine:
+        mine.end("waiting")
+        with pytest.raises(ConflictError):
+            mine.append(HI)
+    assert state_of(backend) == "waiting"
 
 
 def test_a_lost_turn_says_so_at_its_end(backend: OpenBackend) -> None:
