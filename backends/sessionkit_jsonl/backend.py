@@ -31,7 +31,9 @@ from sessionkit_jsonl.compaction import known_time
 from sessionkit_jsonl.floor import RevisionFloor
 from sessionkit_jsonl.folder import Folder, warn_left_out
 from sessionkit_jsonl.log import SessionLog
+from sessionkit_jsonl.reading import Entry
 from sessionkit_jsonl.slots import Locked, Slots
+from sessionkit_jsonl.view import SessionView
 
 Mode = Literal["rw", "ro"]
 
@@ -124,13 +126,9 @@ class JSONLBackend(RecordBackend):
         self._check(session_key)
         if last is not None:
             check_count(last, "last")
-        with self._folder.view(session_key) as view:
-            if view is None:
-                return []
-            return [
-                TimestampedMessage(message, optional_datetime(known_time(message, entry.created_at)))
-                for entry, message in (view.messages() if last is None else view.newest_messages(last))
-            ]
+        return self._timestamped(
+            session_key, lambda view: view.messages() if last is None else view.newest_messages(last)
+        )
 
     def update_last(self, session_key: str, message: ChatMessage, /) -> bool:
         check_session_key(session_key)
@@ -247,6 +245,15 @@ class JSONLBackend(RecordBackend):
                 log.commit(record, added, snapshot=merged)
             return record.revision
 
+    def load_first(self, session_key: str, count: int, /) -> list[TimestampedMessage]:
+        """`sessionkit.SupportsFirst.load_first`; as many as a later removal once left, or more, cost as much as `load`.
+
+        Until the file is written anew; likewise where somebody else has changed it.
+        """
+        self._check(session_key)
+        check_count(count, "count")
+        return self._timestamped(session_key, lambda view: view.first_messages(count))
+
     def restore(self, session_key: str, messages: Iterable[TimestampedMessage], metadata: SessionMetadata, /) -> None:
         """`sessionkit.SupportsRestore.restore`."""
         check_session_key(session_key)
@@ -279,6 +286,15 @@ class JSONLBackend(RecordBackend):
 
     def _encoded(self, message: ChatMessage) -> bytes:
         return encode_message(message, max_bytes=self._max_message_bytes)
+
+    def _timestamped(
+        self, session_key: str, read: Callable[[SessionView], list[tuple[Entry, ChatMessage]]]
+    ) -> list[TimestampedMessage]:
+        with self._folder.view(session_key) as view:
+            return [
+                TimestampedMessage(message, optional_datetime(known_time(message, entry.created_at)))
+                for entry, message in (read(view) if view else ())
+            ]
 
     def _look(self, session_key: str, look: Callable[[SessionRecord], T], /) -> T | None:
         self._check_open()

@@ -52,11 +52,12 @@ def content(key: str, record: SessionRecord, messages: Iterable[tuple[bytes, Cha
         mark.turn_count += message.is_turn
         mark.tool_call_count += message.tool_call_count
         mark.created_at = UNSET if created_at == record.last_activity else created_at
-        mark.previous = previous
+        mark.position, mark.previous = begins, previous
         parts.append(record_line(mark, (raw,)))
         previous = begins
         begins += len(parts[-1])
     if previous is None:
+        mark.position = begins
         parts.append(record_line(mark))
     return b"".join(parts)
 

@@ -3,9 +3,9 @@ r"""The format: one file a session, append-only, one JSON object a line, UTF-8.
 ::
 
     {"sessionkit":1,"session":{"key":"support/7","created_at":1763600000000000}}
-    {"role":"user","content":"Hello","~":{"rev":2,"at":1763600000000000,"n":1,"meta":0}}
-    {"role":"assistant","content":"Hi","~":{"rev":3,"at":1763600000000900,"n":2,"turns":1,"prev":77,"meta":0}}
-    {"~":{"rev":4,"at":1763600000001000,"n":1,"prev":77,"meta":0,"dead":107}}
+    {"role":"user","content":"Hello","~":{"rev":2,"at":1763600000000000,"n":1,"pos":77,"meta":0}}
+    {"role":"assistant","content":"Hi","~":{"rev":3,"at":1763600000000900,"n":2,"turns":1,"pos":171,"prev":77,"meta":0}}
+    {"~":{"rev":4,"at":1763600000001000,"n":1,"pos":288,"prev":77,"meta":0,"dead":117}}
 
 - The **header** is the first line. ``session`` is a snapshot of what is known of the session besides its messages and
   counts. (Where we were the second to write to a file, the header stands before our first line.)
@@ -14,7 +14,8 @@ r"""The format: one file a session, append-only, one JSON object a line, UTF-8.
   several messages that were written as one, or one that has a key ``~`` of its own; ``session`` is a new snapshot. With
   neither, messages were removed: in the example above, the last one.
 
-A **mark** says how things stand after its line. So the last one tells everything, and nothing is ever read but tails:
+A **mark** says how things stand after its line. So the last one tells everything, and nothing is ever read but tails;
+and, of all that comes after the first messages, nothing but the tail by whoever wants those:
 
 ========== =============================================================================================
 ``rev``    the session's revision
@@ -23,11 +24,14 @@ A **mark** says how things stand after its line. So the last one tells everythin
            or after is gone: a line with one message that leaves ``n`` as it was replaces the last, a line
            with none and a smaller ``n`` removes
 ``turns``  how many of them are turns, and ``calls`` how many tools they call; 0 where absent
+``pos``    where, in bytes, the line itself begins. Where it does not, something was put or taken away above it
 ``prev``   where, in bytes, the line with the message before the line's own begins; absent where there is none
 ``meta``   where the line with the latest snapshot begins
 ``made``   when the line's messages were stored, where that is not ``at``; null where nobody knows
 ``dead``   roughly how many bytes before this line nobody needs any more; 0 where absent. More than after the line
            before, where messages are removed or replaced
+``low``    how many messages were left, at the least, by a line that removed some, or replaced any but the newest, and
+           begins after the first 16 KiB; absent where none did, 0 where nobody knows
 ``torn``   true where the line before is what a crash left of a write that was never acknowledged; so are then
            the lines directly before that which begin an object and don't end it
 ========== =============================================================================================
@@ -64,6 +68,9 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Order = tuple[int, int, bool]
 """A line's revision, its number of messages, and whether it holds none itself."""
 
+BEGINNING = 16 * 1024
+"""Of how many bytes all lines are read by whoever reads the first ones; see ``low``."""
+
 LARGEST = 2**63 - 1
 """The largest `Count` that can be read, so none beyond it may be written."""
 
@@ -86,6 +93,7 @@ class Mark(
         "message_count": "n",
         "turn_count": "turns",
         "tool_call_count": "calls",
+        "position": "pos",
         "previous": "prev",
         "snapshot": "meta",
         "created_at": "made",
@@ -98,10 +106,12 @@ class Mark(
     message_count: Count
     turn_count: Count = 0
     tool_call_count: Count = 0
+    position: Count | None = None
     previous: Count | None = None
     snapshot: Count | None = None
     created_at: Time | UnsetType | None = UNSET
     dead: Count = 0
+    low: Count | None = None
     torn: bool = False
 
     def order(self, messages: Sequence[bytes]) -> Order:

@@ -18,7 +18,16 @@ from sessionkit.record_backend import T
 from sessionkit_jsonl import files
 from sessionkit_jsonl.compaction import content, is_due, known_time, snapshot_of
 from sessionkit_jsonl.floor import RevisionFloor, is_believable
-from sessionkit_jsonl.lines import LARGEST, Mark, UnknownVersionError, header_line, is_beginning, parse, record_line
+from sessionkit_jsonl.lines import (
+    BEGINNING,
+    LARGEST,
+    Mark,
+    UnknownVersionError,
+    header_line,
+    is_beginning,
+    parse,
+    record_line,
+)
 from sessionkit_jsonl.reading import Entry, newest_first
 from sessionkit_jsonl.view import SessionView, decoded, scan_file
 from sessionkit_jsonl.window import BrokenChainError, Window
@@ -51,6 +60,8 @@ class SessionLog:
         self._size = 0
         self._size_looked_at = -1
         self._modified = self._modified_looked_at = 0
+        self._count = 0
+        self._low: int | None = None
         self._newest: int | None = None
         self._snapshot_at: int | None = None
         self._dead = 0
@@ -105,6 +116,7 @@ class SessionLog:
             window = Window(self._descriptor, self._size)
             view = SessionView(self._path, self.key, self._descriptor, window)
             self.record = view.record
+            self._count, self._low = view.standing.message_count, view.standing.low
             self._newest, self._snapshot_at = view.standing.newest, view.standing.snapshot_at
             self._dead = min(view.standing.dead, self._size)
             self._prefix = b"" if window.is_terminated else b"\n"
@@ -177,16 +189,21 @@ class SessionLog:
         at = self._size + len(prefix)
         if snapshot:
             self._snapshot_at = at
+        if at >= BEGINNING:
+            self._keep_low(record.message_count, record.message_count - len(messages))
+        self._count = record.message_count
         mark = Mark(
             record.revision,
             record.last_activity,
             record.message_count,
             max(0, record.turn_count),
             max(0, record.tool_call_count),
+            at,
             self._newest,
             self._snapshot_at,
             created_at,
             self._dead,
+            self._low,
             self._torn,
         )
         line = record_line(mark, messages, snapshot_of(self.key, record) if snapshot else None)
@@ -207,7 +224,7 @@ class SessionLog:
                 self.compact(record)
 
     def compact(self, record: SessionRecord) -> None:
-        """Write the file anew, where that sets anything aside, gains space or mends the number of messages."""
+        """Write the file anew, where that sets anything aside, gains space, or mends what marks say of messages."""
         self._check_counts(record.revision)
         found = scan_file(self._path, self.key, Window(self._descriptor, self._size))
         readable, bad = decoded(found.live)
@@ -217,7 +234,7 @@ class SessionLog:
             record,
             ((entry.raw, message, known_time(message, entry.created_at)) for entry, message in readable),
         )
-        if not aside and len(anew) >= self._size and len(readable) == record.message_count:
+        if not aside and len(anew) >= self._size and len(readable) == record.message_count and self._low is None:
             return
         files.replace(self._path, anew, aside=b"".join(raw + b"\n" for _, raw in aside), sync=self._sync)
         self.close()
@@ -238,6 +255,11 @@ class SessionLog:
             floor.raise_to(revision, self._since)
         files.remove_session(self._path, sync=self._sync)
         self.close()
+
+    def _keep_low(self, count: int, left: int) -> None:
+        """With the next line there are so many messages, of which `left` stood before."""
+        if (count < self._count or left < self._count - 1) and (self._low is None or left < self._low):
+            self._low = left
 
     def _check_counts(self, *counts: int) -> None:
         """Refuse to write a mark that could not be read again; only a damaged one leads there."""

@@ -37,6 +37,7 @@ class Standing:
         newest: where the line with the newest message begins.
         snapshot: the latest one, its line beginning at `snapshot_at`.
         dead: roughly how many bytes nobody needs any more.
+        low: that of the last mark; 0 where that one is not where it was written.
         unreadable: whether nothing exists, and a line could not be read that is more than what crashes leave of a
             session's creation.
     """
@@ -52,6 +53,7 @@ class Standing:
     snapshot: Snapshot | None = None
     snapshot_at: int | None = None
     dead: int = 0
+    low: int | None = None
     unreadable: bool = False
 
     def pass_line(self, offset: int, line: Line, length: int) -> None:
@@ -65,6 +67,7 @@ class Standing:
             self.tool_call_count = mark.tool_call_count
             self.newest = offset if line.messages else mark.previous
             self.dead = mark.dead + (0 if line.messages else length)
+            self.low = mark.low if mark.position == offset else 0
             self.exists, self.foreign = True, False
         elif line.messages:
             message = decode_message(line.messages[0])

@@ -1,7 +1,7 @@
 """One session's file, open for reading. Nothing here writes, nor waits but for a writer in the middle of a line."""
 
 import os
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 
@@ -12,6 +12,7 @@ from sessionkit.messages import ChatMessage
 from sessionkit.record import SessionRecord
 from sessionkit.warn import warn_caller
 from sessionkit_jsonl import files
+from sessionkit_jsonl.beginning import first_entries
 from sessionkit_jsonl.lines import UnknownVersionError
 from sessionkit_jsonl.reading import Entry, Scan, newest_first, scan, stand
 from sessionkit_jsonl.window import BrokenChainError, Window
@@ -52,13 +53,12 @@ class SessionView:
     def newest_messages(self, count: int) -> list[tuple[Entry, ChatMessage]]:
         """The newest messages, oldest first, at a cost of as many."""
         entries = newest_first(self.window, self.standing.newest, self.standing.message_count)
-        try:
-            readable, bad = decoded(list(islice(entries, min(count, self.standing.message_count)))[::-1])
-            if not bad:
-                return readable
-        except (BrokenChainError, UnknownVersionError):
-            pass  # the whole file tells which line is damaged
-        return self.messages()[-count:]
+        known = min(count, self.standing.message_count)
+        return self._some(lambda: list(islice(entries, known))[::-1], slice(-count, None))
+
+    def first_messages(self, count: int) -> list[tuple[Entry, ChatMessage]]:
+        """The oldest messages, oldest first, at a cost of as many."""
+        return self._some(lambda: first_entries(self.window, self.standing, count), slice(count))
 
     def texts(self, terms: Iterable[str]) -> Iterator[str]:
         """The searchable text of each message that may hold all of the terms."""
@@ -66,6 +66,16 @@ class SessionView:
         wanted = [term.encode() for term in terms]
         candidates = [entry for entry in found.live if _may_hold(entry.raw, wanted)]
         return (message.text for _, message in self._decoded(found, candidates))
+
+    def _some(self, entries: Callable[[], list[Entry]], part: slice) -> list[tuple[Entry, ChatMessage]]:
+        """What the entries hold; where they can't be found or read, that part of all messages."""
+        try:
+            readable, bad = decoded(entries())
+            if not bad:
+                return readable
+        except (BrokenChainError, UnknownVersionError):
+            pass  # the whole file tells which line is damaged
+        return self.messages()[part]
 
     def _checked_key(self, key: str | None) -> str:
         snapshot = self.standing.snapshot

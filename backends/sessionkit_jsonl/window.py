@@ -59,6 +59,17 @@ class Window:
             if line.strip():
                 yield offset, line
 
+    def lines_forward(self) -> Iterator[tuple[int, bytes]]:
+        """Each line and where it begins, the first one first."""
+        offset, reach = 0, 3 * _BLOCK
+        while offset < self.size:
+            data = self._bytes(offset, min(reach, self.size))
+            whole = data if reach >= self.size else data[: data.rfind(b"\n") + 1]
+            for raw in whole.removesuffix(b"\n").split(b"\n") if whole else ():
+                yield offset, raw
+                offset += len(raw) + 1
+            reach *= 2
+
     def line_before(self, offset: int) -> tuple[int | None, bytes]:
         """The last line that ends before `offset`, and where it begins; of a long one its end alone, and None."""
         start = max(0, offset - _SHORT)

@@ -17,7 +17,7 @@ from sessionkit import (
     ToolCall,
     clock,
 )
-from sessionkit_jsonl import JSONLBackend
+from sessionkit_jsonl import JSONLBackend, beginning, log
 from sessionkit_memory import MemoryBackend
 from sessionkit_sqlite import SQLiteBackend, terms
 
@@ -148,6 +148,7 @@ def everything(backend: Backend) -> Any:
             backend.load(key),
             backend.load_with_timestamps(key),
             backend.load_with_timestamps(key, last=3),
+            [backend.load_first(key, count) for count in (1, 3, 9)],
             backend.get_session_metadata(key),
             backend.get_session_state(key),
             backend.get_session_name(key),
@@ -168,6 +169,8 @@ def test_same_answers_as_in_memory(
     monkeypatch.setattr(clock, "time", fake)
     monkeypatch.setattr(terms, "BATCH", 3)
     monkeypatch.setattr(terms, "CHECK_EVERY", 2)
+    for module in (beginning, log):
+        monkeypatch.setattr(module, "BEGINNING", 500)
     chance = random.Random(seed)  # noqa: S311 -- a seed makes a failure happen again
     place, model = tmp_path / "store", MemoryBackend()
     backend = kind(place)
