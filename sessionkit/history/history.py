@@ -10,6 +10,7 @@ from sessionkit.errors import ConflictError, UnknownSessionError, UnsupportedOpe
 from sessionkit.history.answering import OnText, Respond, Said, answer
 from sessionkit.history.config import HistoryConfig
 from sessionkit.history.continuing import Continuation
+from sessionkit.history.enforcing import keep_newest
 from sessionkit.history.keeping import changes, is_of, keep_owner, noted, session_of, settle, stored_of
 from sessionkit.history.moments import at_one_moment
 from sessionkit.history.needs import Store, require
@@ -17,7 +18,7 @@ from sessionkit.history.options import ExchangeOptions
 from sessionkit.history.session import Session, SessionSummary, Stored
 from sessionkit.keys import check_count
 from sessionkit.messages import ChatMessage
-from sessionkit.models import RUNNING, SessionMetadata, SessionQuery
+from sessionkit.models import SessionMetadata
 from sessionkit.protocol import CoreBackend, OpenBackend, SessionBackend
 from sessionkit.registry import open_backend
 
@@ -209,9 +210,13 @@ class SessionHistory:
     def enforce_max_sessions(self, max_sessions: int | None = None) -> int:
         """Delete those whose activity is oldest, until no more than `max_sessions` are left; how many were deleted.
 
-        A session in the state ``running`` is never deleted, so more may be left. Each is looked at again just before,
-        and spared where anything happened to it; what happens to it after that look is lost with it. Costs a search
-        where there are no more, else a `list_sessions`.
+        A session in which a turn runs is never deleted, so more may be left. Each is looked at again just before, and
+        spared where anything happened to it. Where the backend offers `SupportsTurns` and `SupportsTurnState`, that is
+        in a turn of our own, so that no other one can begin between the look and the deletion: it is refused, as long
+        as it does not take ours over; and a backend whose ``begin_turn()`` raises the revision by more than 1 is not
+        relieved of any. Without turns, and of what is written outside of them, whatever comes after the look is lost
+        with the session. Costs a search where there are no more, else a `list_sessions`, and a few flat calls for each
+        that is deleted.
 
         Args:
             max_sessions: how many may stay; None is what the configuration says, and where it says nothing, all.
@@ -225,7 +230,8 @@ class SessionHistory:
             if max_sessions == 0:
                 msg = "max_sessions must be 1 or more; delete_session() deletes them all, one by one"
                 raise ValueError(msg)
-        return self._enforce(self._config.max_sessions if max_sessions is None else max_sessions)
+        most = self._config.max_sessions if max_sessions is None else max_sessions
+        return 0 if self._store is None or most is None else keep_newest(self._store, most)
 
     def run(
         self,
@@ -321,27 +327,8 @@ class SessionHistory:
         noted(session, wanted, revision, since)
         settle(session, store)
         keep_owner(store, session)
-        if is_new:
-            self._enforce(self._config.max_sessions, spare=key)
-
-    def _enforce(self, most: int | None, spare: str | None = None) -> int:
-        store = self._store
-        if store is None or most is None or not store.search(SessionQuery(offset=most, limit=1)):
-            return 0
-        listed = store.list_sessions_with_metadata()
-        too_many = len(listed) - most
-        deleted = 0
-        for known in reversed(listed):
-            if too_many <= 0:
-                break
-            if known.key == spare:
-                continue
-            present = store.get_session_metadata(known.key)
-            if present is not None and (present.revision != known.revision or present.state == RUNNING):
-                continue
-            too_many -= 1
-            deleted += present is not None and store.delete_session(known.key)
-        return deleted
+        if is_new and self._config.max_sessions is not None:
+            keep_newest(store, self._config.max_sessions, spare=key)
 
 
 def _check_revision(store: Store, metadata: SessionMetadata) -> None:

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
-from sessionkit import OpenBackend
+from sessionkit import BackendUnavailableError, OpenBackend, SessionBackend
 from sessionkit.history.history import SessionHistory
 from sessionkit.history.session import Session
-from tests.history.sessions import SAID, keys, watched
+from sessionkit_memory import MemoryBackend
+from tests.history.processes import Worker
+from tests.history.sessions import ANSWERED, SAID, THANKED, keys, watched
 
 
 @pytest.fixture
@@ -18,7 +20,7 @@ def history(backend: OpenBackend) -> SessionHistory:
 
 
 def test_the_oldest_are_deleted(history: SessionHistory) -> None:
-    """By their activity, until so many are left."""
+    """Sessions are deleted by their activity, the oldest first, until so many are left."""
     for name in "abcde":
         history.create_session(Session(name))
     history.append_messages("a", [SAID])
@@ -72,9 +74,200 @@ def test_what_others_delete_meanwhile_is_not_made_up_for() -> None:
     assert keys(history) == ["d", "c"]
 
 
+class Meddled:
+    """A backend at which somebody does something just before one of its calls.
+
+    Attributes:
+        calls: the names of the methods that were called.
+    """
+
+    def __init__(self, backend: SessionBackend, before_call: int, meddle: Callable[[], object]) -> None:
+        self.__wrapped__: Any = backend
+        self.calls: list[str] = []
+        self._to_come = {before_call: meddle}
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.__wrapped__, name)
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            self._to_come.pop(len(self.calls), int)()
+            self.calls.append(name)
+            return method(*arguments, **options)
+
+        return call
+
+
+CALLS = ["search", "list_sessions_with_metadata", "get_session_metadata", "begin_turn", "get_session_metadata"]
+"""What is called until the first session is known to be one that goes; then it is deleted."""
+
+
+def meddled_with(before_call: int, meddle: Callable[[MemoryBackend], object]) -> tuple[MemoryBackend, int]:
+    """A store with a, b and c, of which a is to go, unless the meddling is in the way; how many were deleted."""
+    backend = MemoryBackend()
+    for name in "abc":
+        backend.append(name, SAID)
+    backend.set_session_state("a", "error")
+    for name in "bc":
+        backend.append(name, SAID)
+    watched: Any = Meddled(backend, before_call, lambda: meddle(backend))
+    deleted = SessionHistory(watched).enforce_max_sessions(2)
+    assert watched.calls[: before_call + 1] == [*CALLS, "delete_session"][: before_call + 1]
+    return backend, deleted
+
+
+@pytest.mark.parametrize("before_call", range(len(CALLS) + 1))
+def test_no_turn_that_begins_meanwhile_is_deleted(before_call: int) -> None:
+    """Wherever it begins, it is refused or its session stays, running, with all it has."""
+    began: list[str | None] = []
+
+    def begin(backend: MemoryBackend) -> None:
+        began.append(backend.begin_turn("a", "theirs").turn_id)
+
+    backend, deleted = meddled_with(before_call, begin)
+    assert deleted == 1
+    if began == ["theirs"]:
+        assert sorted(backend.list_sessions()) == ["a", "c"]
+        assert backend.write("a", append=[SAID], if_turn="theirs")
+        assert backend.load("a") == [SAID, SAID]
+    else:
+        assert sorted(backend.list_sessions()) == ["b", "c"]
+    assert (began == ["theirs"]) is (before_call < len(CALLS) - 1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda backend: backend.append("a", ANSWERED), id="message"),
+        pytest.param(lambda backend: backend.update_last("a", THANKED), id="replaced"),
+        pytest.param(lambda backend: backend.set_session_name("a", "a name"), id="name"),
+        pytest.param(lambda backend: backend.delete_session("a") and backend.append("a", SAID), id="another"),
+    ],
+)
+@pytest.mark.parametrize("before_call", range(2, len(CALLS)))
+def test_what_changes_meanwhile_is_spared(before_call: int, change: Callable[[MemoryBackend], object]) -> None:
+    """Until the last look, at which no other turn can begin any more; the session has its former state then."""
+    before = 0
+    metadata = None
+
+    def meddle(backend: MemoryBackend) -> None:
+        nonlocal before, metadata
+        change(backend)
+        before, metadata = len(backend.load("a")), backend.get_session_metadata("a")
+
+    backend, deleted = meddled_with(before_call, meddle)
+    assert deleted == 1
+    assert sorted(backend.list_sessions()) == ["a", "c"]
+    assert len(backend.load("a")) == before
+    after = backend.get_session_metadata("a")
+    assert after is not None
+    assert metadata is not None
+    assert after.name == metadata.name
+    assert after.state in {"error", "idle"}
+    assert backend.begin_turn("a", "theirs").turn_id == "theirs"
+
+
+@pytest.mark.parametrize("before_call", range(2, len(CALLS) + 1))
+def test_what_others_delete_meanwhile_is_gone(before_call: int) -> None:
+    """It is not brought back, nor counted, nor another one deleted in its place."""
+    backend, deleted = meddled_with(before_call, lambda backend: backend.delete_session("a"))
+    assert deleted == 0
+    assert sorted(backend.list_sessions()) == ["b", "c"]
+
+
+@pytest.mark.parametrize("before_call", range(2, len(CALLS) + 1))
+def test_of_two_who_enforce_none_deletes_for_the_other(before_call: int) -> None:
+    """However they meet, no more sessions are deleted than are too many."""
+    others: list[int] = []
+    backend, deleted = meddled_with(
+        before_call, lambda backend: others.append(SessionHistory(backend).enforce_max_sessions(2))
+    )
+    assert deleted + sum(others) == 1
+    assert sorted(backend.list_sessions()) == ["b", "c"]
+
+
+def test_what_keeps_it_from_deleting_leaves_no_turn_behind() -> None:
+    """The error is raised, and the session has its former state."""
+
+    def fail(_: object) -> None:
+        msg = "the disk is full"
+        raise BackendUnavailableError(msg, retryable=True, outcome="not_applied")
+
+    for before_call in (len(CALLS) - 1, len(CALLS)):
+        kept: list[MemoryBackend] = []
+
+        def meddle(backend: MemoryBackend, kept: list[MemoryBackend] = kept) -> None:
+            kept.append(backend)
+            fail(backend)
+
+        with pytest.raises(BackendUnavailableError, match="the disk is full"):
+            meddled_with(before_call, meddle)
+        [backend] = kept
+        assert len(backend.list_sessions()) == 3
+        state = backend.get_session_state("a")
+        assert state is not None
+        assert state.state == "error"
+
+
+class WithoutTurns(MemoryBackend):
+    """Memory in which no turn can be begun."""
+
+    begin_turn = None  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType] -- on purpose
+
+
+def test_without_turns_the_oldest_are_deleted_all_the_same() -> None:
+    """After a look at each, as nothing better can be done."""
+    backend = WithoutTurns()
+    history = SessionHistory(backend)
+    for name in "abcd":
+        history.create_session(Session(name))
+    backend.set_session_state("a", "running", "t")
+    for name in "bcd":
+        history.append_messages(name, [SAID])
+    assert history.enforce_max_sessions(2) == 2
+    assert keys(history) == ["d", "a"]
+
+
+TURNS = """
+refused = 0
+for number in range(150):
+    try:
+        with turn(backend, "a") as running:
+            running.append(ChatMessage.user(str(number)))
+            running.append(ChatMessage.assistant(str(number)))
+            assert [message.content for message in running.load(last=2)] == [str(number)] * 2
+    except TurnTakenError as error:
+        assert error.turn_id.startswith("sessionkit.enforcing:")
+        refused += 1
+    backend.append("b", ChatMessage.user("so that the other one is older"))
+say("ran", 150 - refused)
+"""
+
+ENFORCING = """
+import threading
+told = threading.Thread(target=wait_for_a_line)
+told.start()
+history, deleted = SessionHistory(backend), 0
+say("ready")
+while told.is_alive():
+    deleted += history.enforce_max_sessions(1)
+say(deleted)
+"""
+
+
+def test_no_turn_of_another_process_is_ever_deleted(url: str) -> None:
+    """One process runs turns, each of which ends with what it wrote, while another one enforces all the time."""
+    with Worker(url, ENFORCING) as enforcing, Worker(url, TURNS) as running:
+        assert enforcing.hear() == "ready"
+        [ran] = running.finish()
+        enforcing.go_on()
+        [deleted] = enforcing.finish()
+    assert int(ran.removeprefix("ran ")) > 0
+    assert int(deleted) > 0
+
+
 @pytest.mark.parametrize(("most", "kind"), [(0, ValueError), (-1, ValueError), (1.5, TypeError), (True, TypeError)])
 def test_a_limit_that_is_none(most: Any, kind: type[Exception], history: SessionHistory) -> None:
-    """Is refused, and nothing is deleted."""
+    """A limit that is no whole number of 1 or more is refused, and nothing is deleted."""
     history.create_session(Session())
     with pytest.raises(kind, match="max_sessions"):
         history.enforce_max_sessions(most)
