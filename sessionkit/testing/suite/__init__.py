@@ -4,6 +4,7 @@ from sessionkit.testing.suite.arguments import ArgumentPromises
 from sessionkit.testing.suite.base import Grade
 from sessionkit.testing.suite.counts import CountPromises
 from sessionkit.testing.suite.filters import FilterPromises
+from sessionkit.testing.suite.first import FirstPromises
 from sessionkit.testing.suite.honesty import HonestyPromises
 from sessionkit.testing.suite.keys import KeyPromises
 from sessionkit.testing.suite.listing import ListingPromises
@@ -32,6 +33,7 @@ __all__ = ["Grade", "Promise", "SessionBackendSuite", "promise", "promise_of", "
 class SessionBackendSuite(
     MessagePromises,
     TailPromises,
+    FirstPromises,
     KeyPromises,
     ListingPromises,
     CountPromises,

@@ -44,6 +44,7 @@ MISTYPED: dict[str, tuple[tuple[Call, tuple[Any, ...]], ...]] = {
         (lambda b, bad: b.set_turn_state("a", bad, "idle"), (None, 5, b"t")),
         (lambda b, bad: b.set_turn_state("a", "t", bad), (None, 5, b"idle")),
     ),
+    "SupportsFirst": ((lambda b, bad: b.load_first("a", bad), ("1", 1.0, True, None)),),
     "SupportsRestore": (
         (lambda b, bad: b.restore("new", [], bad), (None, {"key": "new"})),
         (lambda b, bad: b.restore("new", bad, SessionMetadata("new")), (None, [say()])),
@@ -95,6 +96,18 @@ class ArgumentPromises(SuiteBase):
         for key in ("a", "nobody"):
             with refuses(ValueError):
                 backend.load_with_timestamps(key, last=-1)
+
+    @promise("arguments.first", needs=("SupportsFirst",))
+    def test_negative_count(self, backend: Backend) -> None:
+        """A negative count of first messages is a `ValueError`, for an unknown session too.
+
+        If this fails: check it before anything is read; `messages[:-1]` is all but the newest.
+        """
+        fill(backend, "a", "one", "two")
+        for key in ("a", "nobody"):
+            for count in (-1, -(10**30)):
+                with refuses(ValueError):
+                    backend.load_first(key, count)
 
     @promise("arguments.ttl", needs=("cleanup_stale",))
     def test_negative_ttl(self, backend: Backend) -> None:

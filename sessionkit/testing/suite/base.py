@@ -17,6 +17,7 @@ from sessionkit import (
     SessionBackend,
     SessionMetadata,
     Support,
+    SupportsFirst,
     SupportsRestore,
     SupportsTurns,
     SupportsTurnState,
@@ -31,7 +32,9 @@ from sessionkit.testing.suite.promises import Promise, keep_promise, promise_of
 Answer = TypeVar("Answer")
 
 
-class Backend(SessionBackend, SupportsWrite, SupportsTurns, SupportsTurnState, SupportsRestore, Protocol):
+class Backend(
+    SessionBackend, SupportsWrite, SupportsTurns, SupportsTurnState, SupportsFirst, SupportsRestore, Protocol
+):
     """What a test is given: all that can be offered. A test runs only where the parts that it needs are offered."""
 
     def close(self) -> None:

@@ -41,6 +41,7 @@ BY_KEY: dict[str, Callable[[Backend, Any], Any]] = {
     "SupportsWrite": lambda backend, key: backend.write(key, append=[say()]),
     "SupportsTurns": lambda backend, key: backend.begin_turn(key, "t"),
     "SupportsTurnState": lambda backend, key: backend.set_turn_state(key, "t", "running"),
+    "SupportsFirst": lambda backend, key: backend.load_first(key, 2),
     "SupportsRestore": lambda backend, key: backend.restore(key, [], SessionMetadata("a")),
 }
 """A call of every method, and of every optional protocol, that takes a session key, by its name.
@@ -196,6 +197,7 @@ class KeyPromises(SuiteBase):
         If this fails: only a first append or setter creates a session.
         """
         reading = [name for name in BY_KEY if not name.startswith(("append", "set_", "Supports"))]
+        reading += ["SupportsFirst"] * self.offers(backend, "SupportsFirst")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UnsupportedFeatureWarning)
             for name in reading:

@@ -257,6 +257,15 @@ class Machine(RuleBasedStateMachine):
         found = [stored.message.to_dict() for stored in self.backend.load_with_timestamps(key, last=last)]
         assert exact(found) == exact(messages[max(0, len(messages) - last) :])
 
+    @offered("SupportsFirst")
+    @rule(key=KEYS, count=st.integers(0, 4))
+    def load_first(self, key: str, count: int) -> None:
+        """The oldest few, with their times."""
+        found = self.backend.load_first(key, count)
+        messages = self.model.sessions.get(key, {}).get("messages", [])
+        assert exact([stored.message.to_dict() for stored in found]) == exact(messages[:count])
+        assert found == self.backend.load_with_timestamps(key)[:count]
+
     @rule(keyword=st.sampled_from(sorted(KEYWORDS)), filters=FILTERS, offset=st.integers(0, 2), limit=LIMITS)
     def search(self, keyword: str, filters: dict[str, Any], offset: int, limit: int | None) -> None:
         """Sessions found, in order, page by page where there is an order."""

@@ -61,14 +61,15 @@ class ReaderPromises(RacingBase):
     @promise("threads.batches", needs=("SupportsWrite",))
     def test_readers_see_whole_batches(self, backend: Backend) -> None:
         """While `write` drops and appends several messages, readers see all of the change or nothing of it, in the
-        whole session and in its newest messages.
+        whole session, in its newest messages and in its oldest.
 
         If this fails: the whole change must become visible at once, and a reader must look at one moment only.
         """
         long, short = 6, 3
         fill(backend, "a", *["0"] * long)
         seen: list[list[str]] = []
-        newest: list[list[str]] = []
+        parts: list[list[str]] = []
+        has_first = self.offers(backend, "SupportsFirst")
 
         def write() -> None:
             for i in range(1, 2 * self.appends):
@@ -77,11 +78,13 @@ class ReaderPromises(RacingBase):
 
         def read() -> None:
             seen.append(texts(backend.load("a")))
-            newest.append(texts([stored.message for stored in backend.load_with_timestamps("a", last=short)]))
+            parts.append(texts([stored.message for stored in backend.load_with_timestamps("a", last=short)]))
+            if has_first:
+                parts.append(texts([stored.message for stored in backend.load_first("a", short)]))
 
         self.meanwhile([write], read)
         assert all(len(found) in (long, short) and len(set(found)) == 1 for found in seen)
-        assert all(len(found) == short and len(set(found)) == 1 for found in newest)
+        assert all(len(found) == short and len(set(found)) == 1 for found in parts)
 
     @promise("threads.clear-at-once", native=("clear_messages",))
     def test_readers_see_all_or_nothing_of_what_is_cleared(self, backend: Backend) -> None:

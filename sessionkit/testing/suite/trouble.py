@@ -217,6 +217,7 @@ class TroublePromises(SuiteBase):
             backend.list_sessions_with_metadata(),
             backend.get_session_metadata("a"),
             backend.search(SessionQuery("two")),
+            *(backend.load_first("a", 1) if self.offers(backend, "SupportsFirst") else ()),
         ]
 
 
