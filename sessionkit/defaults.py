@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
+from inspect import iscoroutinefunction
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, cast
 
@@ -98,7 +99,7 @@ def with_defaults(backend: CoreBackend) -> SessionBackend:
     session, and each call through the wrapper costs a function call more.
 
     Raises:
-        TypeError: one of the four required methods is missing.
+        TypeError: one of the four required methods is missing, or they are awaited.
     """
     if SessionBackend in type(backend).__mro__:
         return cast("SessionBackend", backend)
@@ -109,7 +110,7 @@ def as_open_backend(backend: CoreBackend) -> OpenBackend:
     """The backend with all 22 methods, ``close`` and ``with``: itself where it has them all, else wrapped.
 
     Raises:
-        TypeError: one of the four required methods is missing.
+        TypeError: one of the four required methods is missing, or they are awaited.
     """
     if SessionBackend in type(backend).__mro__ and all(
         hasattr(backend, name) for name in ("close", "__enter__", "__exit__")
@@ -118,6 +119,9 @@ def as_open_backend(backend: CoreBackend) -> OpenBackend:
     missing = [f"{name}()" for name in REQUIRED if not callable(getattr(backend, name, None))]
     if missing:
         msg = f"{type(backend).__name__} is no backend: it lacks {', '.join(missing)}"
+        raise TypeError(msg)
+    if iscoroutinefunction(backend.load):
+        msg = f"{type(backend).__name__} is asynchronous: use what sessionkit.aio has for it, or pass its .sync"
         raise TypeError(msg)
     own = frozenset(name for name in (*REQUIRED, *PROVIDED, *OPTIONAL_PROTOCOLS.values()) if _has_own(backend, name))
     wrapper: OpenBackend = _wrapper_class(type(backend).__name__, own)(backend)
@@ -131,10 +135,12 @@ def extend(backend: CoreBackend, session_key: str, messages: Iterable[ChatMessag
     first of them stored; every message is checked before the first is.
 
     Raises:
+        TypeError: it is no backend, or one that is awaited.
         InvalidSessionKeyError: the key is no key.
         UnsupportedOperationError: the backend can't, and ``atomic=False`` was not asked for.
         InvalidMessageError: one of them can't be stored exactly; nothing was stored.
     """
+    backend = with_defaults(backend)
     check_session_key(session_key)
     if supports(backend, SupportsWrite):
         cast("SupportsWrite", backend).write(session_key, append=messages)

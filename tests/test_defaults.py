@@ -22,6 +22,7 @@ from sessionkit import (
     ToolCall,
     UnsupportedFeatureWarning,
     UnsupportedOperationError,
+    aio,
     capabilities,
     encode_message,
     extend,
@@ -332,3 +333,17 @@ def test_what_can_not_be_called_is_no_method() -> None:
     with as_open_backend(made) as backend:
         assert not supports(backend, SupportsWrite)
         assert backend.search(SessionQuery()) == []
+
+
+# -- what is awaited -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "take", [with_defaults, as_open_backend, lambda backend: extend(backend, "k", [], atomic=False)]
+)
+def test_an_awaited_backend_is_refused(take: Callable[[Any], object]) -> None:
+    """It is an error that says what to do, rather than coroutines that nobody awaits; the one beneath it is taken."""
+    awaited = aio.AsyncBackend(KeepingBackend())
+    with pytest.raises(TypeError, match=r"^AsyncBackend is asynchronous: .*sessionkit\.aio has.* pass its \.sync$"):
+        take(awaited)
+    take(awaited.sync)
