@@ -209,6 +209,8 @@ OUT_OF_RANGE: dict[str, tuple[Callable[[Backend], object], type[Exception], str]
     "drop no count": (lambda b: b.write("kept", drop_last=1.5), TypeError, "drop_last is a whole number, not float"),
     "drop None": (lambda b: b.write("kept", drop_last=None), TypeError, "drop_last is a whole number, not NoneType"),
     "last": (lambda b: b.load_with_timestamps("kept", last=-1), ValueError, "last must be 0 or more"),
+    "count no number": (lambda b: b.load_first("kept", 1.0), TypeError, "count is a whole number, not float"),
+    "count": (lambda b: b.load_first("kept", -1), ValueError, "count must be 0 or more"),
     "ttl": (lambda b: b.cleanup_stale(-0.1), ValueError, "ttl_hours must be 0 or more"),
     "ttl NaN": (lambda b: b.cleanup_stale(float("nan")), ValueError, "ttl_hours must be 0 or more"),
     "threshold": (lambda b: b.list_stuck_sessions(-1), ValueError, "threshold_secs must be 0 or more"),
