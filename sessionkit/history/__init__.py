@@ -15,7 +15,7 @@ not, `sessionkit.UnsupportedOperationError` names what is missing. Importing thi
 
 from sessionkit.history.answering import OnText, Piece, Respond, Said
 from sessionkit.history.config import HistoryConfig
-from sessionkit.history.conversation import ITEM_ROLE, ConversationSession
+from sessionkit.history.conversation import ConversationSession
 from sessionkit.history.forking import fork
 from sessionkit.history.history import SessionHistory
 from sessionkit.history.memory import Memory, RememberingAgent
@@ -24,6 +24,7 @@ from sessionkit.history.session import AggregatedUsage, Session, SessionSummary
 from sessionkit.history.streams import AnswerStream
 from sessionkit.history.turns import Turn, turn
 from sessionkit.history.windows import window
+from sessionkit.speaking import ITEM_ROLE
 
 __all__ = [
     "ITEM_ROLE",

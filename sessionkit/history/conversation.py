@@ -8,9 +8,7 @@ from sessionkit.history.tails import tails
 from sessionkit.keys import check_count, check_session_key
 from sessionkit.messages import JSON, ChatMessage, fields_to_dict
 from sessionkit.protocol import CoreBackend
-
-ITEM_ROLE = "sessionkit.item"
-"""The reserved role of a message whose content is one item that is no message of its own."""
+from sessionkit.speaking import ITEM_ROLE
 
 _TRIES = 100
 

@@ -2,8 +2,9 @@
 
 from typing import cast
 
-from sessionkit.defaults import Support, capabilities, supports
+from sessionkit.defaults import supports
 from sessionkit.errors import ConflictError, UnknownSessionError
+from sessionkit.history.keeping import show_owner
 from sessionkit.history.moments import at_one_moment
 from sessionkit.history.needs import Store, require
 from sessionkit.history.session import RECORD, read_record
@@ -56,8 +57,8 @@ def fork(backend: CoreBackend, session_key: str, new_key: str, *, upto: int | No
     except ConflictError as error:
         msg = f"{new_key!r} exists: fork to another key, or delete it first"
         raise ConflictError(msg) from error
-    if source.agent_alias and capabilities(store).methods["set_session_agent_alias"] is not Support.UNSUPPORTED:
-        store.set_session_agent_alias(new_key, source.agent_alias)
+    if source.agent_alias:
+        show_owner(store, new_key, source.agent_alias)
 
 
 def _first(store: Store, session_key: str, upto: int | None) -> list[ChatMessage]:

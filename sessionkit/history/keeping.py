@@ -123,9 +123,14 @@ def keep_owner(backend: SessionBackend, session: Session) -> None:
     stored, owner = session._stored, session.agent_name or None
     if stored.agent_alias == owner:
         return
-    if capabilities(backend).methods["set_session_agent_alias"] is not Support.UNSUPPORTED:
-        backend.set_session_agent_alias(session.session_id, owner or "")
+    show_owner(backend, session.session_id, owner)
     session._stored = attrs.evolve(stored, agent_alias=owner)
+
+
+def show_owner(backend: SessionBackend, session_key: str, owner: str | None) -> None:
+    """`SessionBackend.set_session_agent_alias`, None clearing it; nothing where the backend keeps no owners."""
+    if capabilities(backend).methods["set_session_agent_alias"] is not Support.UNSUPPORTED:
+        backend.set_session_agent_alias(session_key, owner or "")
 
 
 def _common(stored: Sequence[ChatMessage], present: Sequence[ChatMessage]) -> int:

@@ -21,6 +21,9 @@ from sessionkit.models import SessionMetadata
 RECORD = "sessionkit"
 """The attribute that holds what `Session` knows besides messages and metadata. No metadata can have this name."""
 
+_SAYING = ("text", "output_text")
+"""The types of blocks in which something is said."""
+
 _NUMBERS = (int, float)
 
 
@@ -216,7 +219,7 @@ def spoken(content: str | list[dict[str, JSON]] | None) -> str:
     """What the content says, without what it thinks, calls or shows."""
     if content is None or isinstance(content, str):
         return content or ""
-    texts = [block.get("text") for block in content if block.get("type") in {"text", "output_text"}]
+    texts = [block.get("text") for block in content if block.get("type") in _SAYING]
     return "".join(text for text in texts if isinstance(text, str))
 
 

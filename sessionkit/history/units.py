@@ -9,12 +9,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from sessionkit.history.conversation import ITEM_ROLE
 from sessionkit.messages import JSON, ChatMessage
-
-_SYSTEM_ROLES = frozenset({"system", "developer"})
-
-_SILENT_BLOCKS = frozenset({"thinking", "redacted_thinking"})
+from sessionkit.speaking import ITEM_ROLE, SYSTEM_ROLES, THINKING
 
 _OTHER_CONTENT = ("content", "refusal", "audio", "function_call")
 """Keys of an answer, besides the fields, that providers take for what it says."""
@@ -27,7 +23,7 @@ _NO_IDS: _Ids = Counter()
 
 def is_system(message: ChatMessage) -> bool:
     """Whether it instructs the model, and so is in no unit."""
-    return message.role in _SYSTEM_ROLES
+    return message.role in SYSTEM_ROLES
 
 
 def units_of(messages: Iterable[ChatMessage]) -> list[list[int]]:
@@ -65,8 +61,7 @@ def _says_something(message: ChatMessage) -> bool:
     if isinstance(message.content, str) and message.content.strip():
         return True
     return any(message.extra.get(key) for key in _OTHER_CONTENT) or any(
-        block.get("type") not in _SILENT_BLOCKS
-        and (block.get("type") != "text" or str(block.get("text") or "").strip())
+        block.get("type") not in THINKING and (block.get("type") != "text" or str(block.get("text") or "").strip())
         for block in _blocks(message)
     )
 

@@ -14,8 +14,9 @@ from sessionkit.codec import decode_json
 from sessionkit.errors import InvalidMessageError
 from sessionkit.fields import members
 from sessionkit.messages import JSON, ChatMessage
-from sessionkit.providers.common import SYSTEM_ROLES, THINKING, kind_of, said
+from sessionkit.providers.common import kind_of, said
 from sessionkit.providers.openai import FunctionCall
+from sessionkit.speaking import SYSTEM_ROLES, THINKING
 
 
 def to_anthropic(messages: Iterable[ChatMessage]) -> dict[str, JSON]:

@@ -5,11 +5,7 @@ from typing import Any
 from sessionkit.errors import InvalidMessageError
 from sessionkit.keys import shown
 from sessionkit.messages import JSON, ChatMessage
-
-SYSTEM_ROLES = frozenset(("system", "developer"))
-
-THINKING = ("thinking", "redacted_thinking")
-"""The types of Anthropic's blocks in which nothing is said."""
+from sessionkit.speaking import SYSTEM_ROLES
 
 ANSWERING = frozenset(("tool_calls", "refusal", "audio", "function_call"))
 """What an assistant's message may say besides its content."""

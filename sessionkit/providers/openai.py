@@ -13,7 +13,8 @@ from msgspec import UNSET, Struct, UnsetType
 from sessionkit.codec import encode_json
 from sessionkit.errors import InvalidMessageError
 from sessionkit.messages import JSON, ChatMessage
-from sessionkit.providers.common import ANSWERING, THINKING, kind_of, said
+from sessionkit.providers.common import ANSWERING, kind_of, said
+from sessionkit.speaking import THINKING
 
 
 class _CacheBreakpoint(Struct):

@@ -18,7 +18,7 @@ from sessionkit import (
     ToolCall,
     UnsupportedOperationError,
 )
-from sessionkit.history.conversation import ITEM_ROLE, ConversationSession
+from sessionkit.history import ITEM_ROLE, ConversationSession
 from sessionkit_memory import MemoryBackend
 from tests.strategies import message_objects, messages, objects, sometimes, strict, values
 from tests.toys import DictBackend

@@ -71,8 +71,8 @@ def test_an_existing_id_is_an_error(history: SessionHistory) -> None:
     assert history.load_session("k") == full()
 
 
-def test_a_session_of_another_store(history: SessionHistory) -> None:
-    """Is brought over by creating it, and is kept there from then on; saving it never does nothing in silence."""
+def test_a_session_of_another_store(history: SessionHistory, backend: OpenBackend) -> None:
+    """It is brought over by creating it, its owner too, and is kept there; saving it never does nothing in silence."""
     session = full()
     with MemoryBackend() as elsewhere:
         other = SessionHistory(elsewhere)
@@ -83,6 +83,7 @@ def test_a_session_of_another_store(history: SessionHistory) -> None:
             ):
                 history.save_session(each)
         history.create_session(session)
+        assert [metadata.key for metadata in backend.search(SessionQuery(agent_alias="agent"))] == ["k"]
         session.messages.append(THANKED)
         history.save_session(session)
         assert history.load_session("k") == session

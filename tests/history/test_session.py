@@ -177,6 +177,7 @@ def test_a_session_keeps_its_id() -> None:
                         {"type": "tool_use", "id": "1", "name": "clock", "input": {}},
                         {"type": "output_text", "text": "noon."},
                         {"type": "text", "text": 5},
+                        {"type": ["text"], "text": "No type of anybody's."},
                     ]
                 ),
                 ChatMessage.assistant([{"type": "tool_use", "id": "2", "name": "clock", "input": {}}]),

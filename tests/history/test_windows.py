@@ -186,6 +186,7 @@ def test_an_answer_that_says_anything_is_kept() -> None:
         {"function_call": {"name": "look", "arguments": "{}"}},
         {"content": ["of another form"]},
         {"content": [{"type": "image_url", "image_url": {"url": "u"}}]},
+        {"content": [{"type": ["of no provider"]}]},
         {"raw_content_blocks": [THINKING, text_block("so")]},
     ):
         message = ChatMessage.from_dict({"role": "assistant", "content": None} | more)
