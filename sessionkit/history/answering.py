@@ -9,13 +9,15 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
 from itertools import takewhile
 
-from sessionkit.history.keeping import attributes_of, stored_of
+from sessionkit.history.keeping import attributes_of, session_of, stored_of
 from sessionkit.history.options import Options
-from sessionkit.history.session import Session, spoken
-from sessionkit.history.streams import INCOMPLETE, AnswerStream, Draft, Tail
+from sessionkit.history.session import AggregatedUsage, Session, spoken
+from sessionkit.history.streams import INCOMPLETE, AnswerStream
+from sessionkit.history.tail import Draft, Tail
 from sessionkit.history.turns import Turn
 from sessionkit.history.windows import window
 from sessionkit.messages import JSON, ChatMessage
+from sessionkit.models import SessionMetadata
 
 Piece = str | ChatMessage
 """A piece of an answer: text that goes on growing, or a message as a whole."""
@@ -46,22 +48,32 @@ class Exchange:
     """
 
     def __init__(
-        self, session: Session, tail: Tail | Draft, heard: list[ChatMessage], *, is_answered: bool, interval: float
+        self,
+        session: Session,
+        tail: Tail | Draft,
+        heard: list[ChatMessage],
+        *,
+        stale: ChatMessage | None,
+        is_answered: bool,
+        interval: float,
     ) -> None:
         self.session = session
         self.heard = heard
         self.is_answered = is_answered
         self.answer: list[ChatMessage] = []
         self._tail = tail
+        self._stale = stale
         self._interval = interval
-        self._attributes = dict(stored_of(session).attributes)
+        self._stored = stored_of(session).attributes
+        self._unstored = AggregatedUsage()
         self._stream: AnswerStream | None = None
         self._waiting: ChatMessage | None = None
 
     def say(self, messages: list[ChatMessage]) -> None:
         """Tell the agent something: a conversation that goes on has not ended."""
         self.session.ended_at = None
-        self._keep(messages)
+        if messages:
+            self._keep(messages)
 
     def take(self, piece: Piece) -> None:
         """Take a piece of the answer, and store what is due."""
@@ -96,12 +108,16 @@ class Exchange:
             self._end_stream()
         else:
             self._end_stream()
-            self.answer.append(message)
             self._keep([message])
+            self.answer.append(message)
 
     def close(self) -> None:
         """The answer has ended: store what is left."""
         self._end_stream()
+        if self._stale is not None and not self.answer:
+            self.session.messages.append(self._stale)  # nothing came in its place
+        if self._told(None):
+            self._note(is_stored=self._tail.put([], self._told))
         self._tail.flush()
 
     @property
@@ -115,28 +131,46 @@ class Exchange:
             self._stream.abandon(error)
 
     def _end_stream(self) -> None:
-        stream, self._stream = self._stream, None
-        if stream is None or stream.is_empty:
-            return
-        stream.complete()
-        self.answer.append(stream.message)
-        stream.store(self._changes([stream.message]))
+        stream = self._stream
+        if stream is not None and not stream.is_empty:
+            stream.complete()
+            self._take_in([stream.message])
+            self._note(is_stored=stream.store(self._told))
+            self.answer.append(stream.message)
+        self._stream = None
+        if self.answer:
+            self._tail.settle()
 
     def _keep(self, messages: list[ChatMessage]) -> None:
-        attributes = self._changes(messages)
-        if messages or attributes:
-            self._tail.append(messages, attributes)
+        self._take_in(messages)
+        self._note(is_stored=self._tail.put(messages, self._told))
+        self._tail.settle()
 
-    def _changes(self, messages: list[ChatMessage]) -> dict[str, JSON]:
-        """Take the messages into the session; which of its attributes that changes."""
+    def _note(self, *, is_stored: bool) -> None:
+        """Remember that all that was told is in the store; or not, where it is held back."""
+        if is_stored:
+            self._stored, self._unstored = attributes_of(self.session), AggregatedUsage()
+
+    def _take_in(self, messages: list[ChatMessage]) -> None:
+        """Make messages part of the session."""
         self.session.messages.extend(messages)
         for message in messages:
             if message.usage is not None:
                 self.session.usage.add(message.usage)
+                self._unstored.add(message.usage)
             if self.session.model is None and message.role == "assistant":
                 self.session.model = message.model
-        before, self._attributes = self._attributes, attributes_of(self.session)
-        return {name: value for name, value in self._attributes.items() if value != before.get(name)}
+
+    def _told(self, metadata: SessionMetadata | None) -> dict[str, JSON]:
+        """Which attributes must change, so that what the exchange has added is added to what others have written."""
+        session, stored = self.session, self._stored
+        if metadata is not None:
+            session = session_of(metadata.key, [], metadata)
+            stored = stored_of(session).attributes
+            session.usage.add(self._unstored)
+            session.model = session.model or self.session.model
+            session.ended_at = None
+        return {name: value for name, value in attributes_of(session).items() if value != stored.get(name)}
 
 
 def begin_exchange(
@@ -145,6 +179,7 @@ def begin_exchange(
     said: list[ChatMessage] | None,
     given: Callable[[ChatMessage | None], list[ChatMessage]],
     *,
+    count: int,
     interval: float,
     at_once: bool,
 ) -> Exchange:
@@ -158,6 +193,7 @@ def begin_exchange(
         session: the session; of its messages only the newest need be there.
         said: what is said.
         given: what the agent is given, of which that message, if any, is no part; asked before anything is stored.
+        count: how many messages the session has.
         interval: seconds between two writes of an answer that grows.
         at_once: whether all is stored as it comes, and not at the end.
     """
@@ -166,11 +202,12 @@ def begin_exchange(
         stale = session.messages.pop()
     is_answered = said is None and stale is None and is_answer(session.messages)
     heard = given(stale)
-    tail = None if turn is None else Tail(turn, revision=stored_of(session).revision, stale=stale)
+    tail = None if turn is None else Tail(turn, revision=stored_of(session).revision, count=count, stale=stale)
     exchange = Exchange(
         session,
         tail if tail is not None and at_once else Draft(tail),
         heard,
+        stale=stale,
         is_answered=is_answered,
         interval=interval,
     )

@@ -4,6 +4,7 @@ So that the synchronous and the asynchronous one differ in nothing else. Whateve
 """
 
 from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
 import attrs
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from sessionkit.history.history import SessionHistory
 
 
-@attrs.frozen
+@attrs.define
 class Continuation:
     """A session that is to go on: what was checked of it before anything is changed.
 
@@ -43,6 +44,7 @@ class Continuation:
     session: Session
     said: list[ChatMessage] | None
     options: Options
+    _created_at: datetime | None = attrs.field(default=None, init=False)
 
     @classmethod
     def of(
@@ -77,19 +79,22 @@ class Continuation:
         Raises:
             UnknownSessionError: it is not.
         """
-        backend, key = self.history.backend, self.session.session_id
-        if backend is not None and backend.get_session_metadata(key) is None:
-            msg = f"there is no session {key!r} to go on with; run() begins one"
-            raise UnknownSessionError(msg)
+        if self.history.backend is not None:
+            metadata = self.history.backend.get_session_metadata(self.session.session_id)
+            if metadata is None:
+                raise self._unknown()
+            self._created_at = metadata.created_at
 
     def begin(self, running: Turn | None) -> Exchange:
         """Tell the agent what is said.
 
         Raises:
             ValueError: the limits leave no room for it; nothing was stored.
+            UnknownSessionError: somebody has deleted the session while its turn was waited for.
         """
         session = self.session
         if running is not None:
+            self._check_again(running)
             session = self.history.load_session(session.session_id) or session
         known = session.messages
 
@@ -102,9 +107,21 @@ class Continuation:
             session,
             self.said,
             given,
+            count=len(known),
             interval=self.options.interval,
             at_once=self.history.config.auto_save,
         )
+
+    def _check_again(self, running: Turn) -> None:
+        """To begin a turn creates a session that is gone: one with nothing in it, and not the one that was there."""
+        metadata = running.store.get_session_metadata(running.key)
+        is_new = metadata is not None and metadata.created_at != self._created_at
+        if metadata is not None and is_new and not metadata.message_count and not metadata.attributes:
+            running.store.delete_session(running.key)
+            raise self._unknown()
+
+    def _unknown(self) -> UnknownSessionError:
+        return UnknownSessionError(f"there is no session {self.session.session_id!r} to go on with; run() begins one")
 
     def end(self, running: Turn | None, exchange: Exchange) -> Session:
         """The session as it is now, after the turn: as the exchange left it, unless others wrote meanwhile."""

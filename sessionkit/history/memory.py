@@ -54,7 +54,9 @@ class Memory:
             TypeError: there is no such option.
             ValueError: one is out of range.
         """
-        self._store = require(backend, "Memory()", "SupportsWrite", "SupportsTurns", "set_session_context")
+        self._store = require(
+            backend, "Memory()", "SupportsWrite", "SupportsTurns", "SupportsTurnState", "set_session_context"
+        )
         self._options = Options(**options)
 
     def __call__(self, respond: Respond) -> "RememberingAgent":
@@ -99,21 +101,23 @@ def _exchange(running: Turn, said: list[ChatMessage] | None, options: Options) -
     """An exchange that reads no more than the window that the agent is given."""
     store, key = running.store, running.key
     metadata, newest = at_one_moment(store, key, lambda: running.load(last=1))
-    session = session_of(key, newest, metadata or SessionMetadata(key))
+    metadata = metadata or SessionMetadata(key)
+    session, count = session_of(key, newest, metadata), metadata.message_count
 
     def given(stale: ChatMessage | None) -> list[ChatMessage]:
         heard = window(store, key, **options.window)
         if said is not None:
             return window_with(heard, said, options)
-        heard += _waiting(running)
-        return heard[:-1] if stale is not None and heard[-1:] == [stale] else heard
+        heard = heard[:-1] if stale is not None and heard[-1:] == [stale] else heard
+        return [*heard, *_waiting(running, int(stale is not None))]
 
-    return begin_exchange(running, session, said, given, interval=options.interval, at_once=True)
+    return begin_exchange(running, session, said, given, count=count, interval=options.interval, at_once=True)
 
 
-def _waiting(running: Turn) -> list[ChatMessage]:
-    """`waiting`, read from the end."""
+def _waiting(running: Turn, stale: int) -> list[ChatMessage]:
+    """`waiting`, read from the end, of which the newest may be stale."""
     for tail, whole in tails(running.store, running.key, _LOOK_BACK):
-        if whole or window(tail):
-            return waiting(tail)
+        known = tail[: len(tail) - stale]
+        if whole or window(known):
+            return waiting(known)
     return []

@@ -10,14 +10,16 @@ import platform
 import threading
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sessionkit.errors import BackendUnavailableError, SessionKitError, TurnTakenError
+from sessionkit.errors import BackendUnavailableError, ConflictError, SessionKitError, TurnTakenError
 from sessionkit.history.needs import Store, require
-from sessionkit.history.streams import INTERVAL, AnswerStream, Tail
+from sessionkit.history.streams import INTERVAL, AnswerStream
+from sessionkit.history.tail import Tail
 from sessionkit.keys import check_not_negative, check_session_key
 from sessionkit.messages import JSON, ChatMessage
 from sessionkit.models import IDLE, RUNNING, SessionState
@@ -30,6 +32,7 @@ HEARTBEAT = 10.0
 """Seconds between two signs of life of a turn."""
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05
+_END_AGAIN = (0.05, 0.2, 0.5, None)
 
 
 @contextmanager
@@ -67,10 +70,10 @@ def turn(
         for pause in mine.begin(wait, stuck_after):
             time.sleep(pause)
         yield mine
+        mine.end(IDLE)
     except BaseException as error:
         mine.give_up(error)
         raise
-    mine.end(IDLE)
 
 
 class Turn:
@@ -121,6 +124,11 @@ class Turn:
                 raise _taken(self.key, holder)
             yield min(pause, left)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this is the process that began it, and not one that was forked from it."""
+        return os.getpid() == self._process
 
     def load(self, *, last: int | None = None) -> list[ChatMessage]:
         """The session's messages, oldest first; ``last=n`` only the newest n, at a cost of n."""
@@ -189,14 +197,28 @@ class Turn:
     def end(self, state: str) -> None:
         """End it in that state, such as ``waiting``; the end of the ``with`` then changes nothing any more.
 
+        Where the store can't be reached just now, it is tried again within a second.
+
         Raises:
             ConflictError: it was taken over; nothing was changed.
+            BackendUnavailableError: the store can't be reached: the session stays ``running``, without a sign of life.
         """
-        if not self._may_run or os.getpid() != self._process:
+        if not self._may_run or not self.is_here:
             return  # in a forked process the turn is its parent's, and so is the thread
         self._heartbeat.stop()
-        self._may_run = False
-        self.revision = self.store.set_turn_state(self.key, self.id, state)
+        for pause in _END_AGAIN:
+            try:
+                self.revision = self.store.set_turn_state(self.key, self.id, state)
+            except ConflictError:
+                self._may_run = False
+                raise
+            except BackendUnavailableError as error:
+                if pause is None or not error.retryable:
+                    raise
+                time.sleep(pause)
+            else:
+                self._may_run = False
+                return
 
     def give_up(self, error: BaseException) -> None:
         """End it in the state `ERROR`, where it may have begun; what keeps it from that goes into a note of `error`."""
@@ -214,11 +236,11 @@ def check_heartbeat(heartbeat: float) -> None:
 
     Raises:
         TypeError: it is no number.
-        ValueError: it is not above zero.
+        ValueError: it is not above zero, or more than any thread can wait.
     """
     check_not_negative(heartbeat, "heartbeat")
-    if not heartbeat:
-        msg = "heartbeat must be above 0 seconds"
+    if not 0 < heartbeat <= threading.TIMEOUT_MAX:
+        msg = f"heartbeat must be above 0 seconds and at most {threading.TIMEOUT_MAX:.0f}"
         raise ValueError(msg)
 
 
@@ -226,7 +248,7 @@ class _Heartbeat:
     """A thread that gives signs of life, until it is stopped or told that there is nothing to live for."""
 
     def __init__(self, beat: Callable[[], object], interval: float) -> None:
-        self._beat = beat
+        self._beat = weakref.WeakMethod(beat)  # so that it ends where its turn is forgotten
         self._interval = interval
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sessionkit heartbeat", daemon=True)
@@ -242,12 +264,16 @@ class _Heartbeat:
 
     def _run(self) -> None:
         while not self._stopped.wait(self._interval):
+            beat = self._beat()
+            if beat is None:
+                return
             try:
-                self._beat()
+                beat()
             except BackendUnavailableError:
-                continue  # the next one may get through; whoever writes meanwhile learns of it
+                pass  # the next one may get through; whoever writes meanwhile learns of it
             except SessionKitError:
                 return  # the turn is lost or the backend closed, as the next write will say
+            del beat
 
 
 def _taken(session_key: str, holder: SessionState) -> TurnTakenError:

@@ -222,8 +222,12 @@ def test_a_cut_off_answer_stays_without_a_new_one(history: SessionHistory, backe
     """An answer that was cut off stays where no new one comes, and where the user says something else."""
     cut_off = ChatMessage("assistant", "It is se", status="incomplete")
     backend.append("s", cut_off)
-    assert contents(history.continue_session("s", respond=lambda _heard: [])) == []
-    assert backend.load("s") == [cut_off]
+    session = history.continue_session("s", respond=lambda _heard: [])
+    assert backend.load("s") == session.messages == [cut_off]
+    session.messages.append(HI)
+    history.save_session(session)
+    assert backend.load("s") == [cut_off, HI]
+    backend.remove_last("s")
     assert contents(history.continue_session("s", "never mind", respond=said("ok"))) == ["It is se", "never mind", "ok"]
 
 
