@@ -1,6 +1,7 @@
 """One conversation as an object, which keeps any JSON objects: messages, and the items between them."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from sessionkit.errors import ConflictError, InvalidMessageError
 from sessionkit.history.needs import Store, require
@@ -8,6 +9,7 @@ from sessionkit.history.tails import tails
 from sessionkit.keys import check_count, check_session_key
 from sessionkit.messages import JSON, ChatMessage, fields_to_dict
 from sessionkit.protocol import CoreBackend
+from sessionkit.providers.answers import dumped
 from sessionkit.speaking import ITEM_ROLE
 
 _TRIES = 100
@@ -31,7 +33,10 @@ class ConversationSession:
 
     Attributes:
         session_id: the session key.
+        session_settings: None, as there are none; the protocol of the OpenAI Agents SDK asks for it.
     """
+
+    session_settings: Any = None
 
     def __init__(self, backend: CoreBackend, session_id: str) -> None:
         check_session_key(session_id)
@@ -70,11 +75,15 @@ class ConversationSession:
                 break
         return found[max(0, len(found) - limit) :]
 
-    def add_items(self, items: Iterable[Mapping[str, JSON] | ChatMessage]) -> None:
+    def add_items(self, items: Iterable[object]) -> None:
         """Add the items at the end, in one write: all of them or none.
 
+        Args:
+            items: mappings, `ChatMessage` values, and any objects with ``model_dump()`` or ``to_dict()``, such as those
+                that the SDKs of providers give: the ``output`` of OpenAI's Responses API, for one.
+
         Raises:
-            InvalidMessageError: one of them is no object, or can't be stored exactly; nothing was stored. An object
+            InvalidMessageError: one of them is none of these, or can't be stored exactly; nothing was stored. An object
                 that is wrapped may be nested two levels less deep than a message.
         """
         self._store.write(self.session_id, append=[_message(item) for item in items])
@@ -113,12 +122,14 @@ def _check_limit(limit: int | None) -> None:
 
 def _message(item: object) -> ChatMessage:
     """The message that stands for an item."""
-    if isinstance(item, ChatMessage):
-        if item.role != ITEM_ROLE:
-            return item
-        item = item.to_dict()
+    if isinstance(item, ChatMessage) and item.role != ITEM_ROLE:
+        return item
+    item = dumped(item)
     if not isinstance(item, Mapping):
-        msg = f"an item is a JSON object or a ChatMessage, not {type(item).__name__}; add_items() takes a list of them"
+        msg = (
+            f"an item is a JSON object, an object of a provider's SDK or a ChatMessage, not {type(item).__name__}; "
+            "add_items() takes a list of them, such as response.output"
+        )
         raise InvalidMessageError(msg)
     if item.get("role") != ITEM_ROLE and isinstance(item.get("role"), str):
         return ChatMessage.from_dict(item)

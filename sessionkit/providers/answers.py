@@ -53,6 +53,13 @@ def anthropic_answer(answer: object) -> dict[str, JSON]:
     return _answered(message, _ANTHROPIC_USAGE) | _stamp()
 
 
+def dumped(value: Any) -> Any:
+    """What an object of a provider's SDK stands for, in JSON; anything else is given back."""
+    if hasattr(value, "model_dump"):
+        return value.model_dump(**_DUMP)
+    return value.to_dict() if hasattr(value, "to_dict") else value
+
+
 def _stamp() -> dict[str, JSON]:
     return {"timestamp": give_timestamp(datetime.now(UTC))}
 
@@ -64,15 +71,12 @@ def _object(answer: Any) -> dict[str, JSON]:
         TypeError: it has none.
         InvalidMessageError: it is the Responses API's.
     """
-    if hasattr(answer, "model_dump"):
-        answer = answer.model_dump(**_DUMP)
-    elif hasattr(answer, "to_dict"):
-        answer = answer.to_dict()
+    answer = dumped(answer)
     if not isinstance(answer, Mapping):
         msg = f"an answer is a dict or an object of a provider's SDK, not {type(answer).__name__}"
         raise TypeError(msg)
     if answer.get("object") == "response":
-        msg = "a response of OpenAI's Responses API is several items; ConversationSession.add_items() keeps them"
+        msg = "a response of OpenAI's Responses API is several items; ConversationSession.add_items() keeps its output"
         raise InvalidMessageError(msg)
     return dict(answer)
 

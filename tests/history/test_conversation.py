@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openai.types.responses import Response
 
 from sessionkit import (
     ChatMessage,
@@ -149,6 +150,46 @@ def test_what_json_can_not_hold_is_refused(
     with pytest.raises(InvalidMessageError):
         conversation.add_items(items)
     assert backend.list_sessions() == []
+
+
+class Dumped:
+    """An object that gives its JSON object by another name than a model does."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Of an item."""
+        return CALL
+
+
+def test_what_an_sdk_gives_is_kept_as_what_was_sent(conversation: ConversationSession) -> None:
+    """The objects of a response go in as they are, and come out as the provider's JSON, to be sent again."""
+    sent: list[dict[str, Any]] = [
+        {"type": "reasoning", "id": "r", "summary": [], "encrypted_content": "c2ln"},
+        CALL | {"status": "completed"},
+        {
+            "type": "message",
+            "id": "m",
+            "role": "assistant",
+            "status": "completed",
+            "content": [{"type": "output_text", "text": "so", "annotations": []}],
+        },
+    ]
+    response = Response.construct(id="resp", object="response", output=sent)
+    assert not any(isinstance(item, dict) for item in response.output)
+    with pytest.raises(InvalidMessageError, match=r"ConversationSession\.add_items\(\) keeps its output"):
+        ChatMessage.from_openai(response)
+    conversation.add_items([*response.output, Dumped()])
+    assert conversation.get_items() == [*sent, CALL]
+    assert [message.role for message in conversation.get_messages()] == ["assistant"]
+    whole: Any = response
+    with pytest.raises(InvalidMessageError, match=r"not tuple; add_items\(\) takes a list of them, such as response"):
+        conversation.add_items(whole)
+
+
+def test_it_has_what_the_agents_sdk_asks_a_session_for(conversation: ConversationSession) -> None:
+    """No settings of a session, and all the rest, which is awaited in the SDK's own."""
+    assert conversation.session_settings is None
+    asked = {"session_id", "get_items", "add_items", "pop_item", "clear_session"}
+    assert asked <= set(dir(conversation))
 
 
 def test_items_are_given_as_a_list_of_them(conversation: ConversationSession) -> None:
