@@ -98,10 +98,13 @@ class Slots:
         return Locked(self._slots[hash(key) % _COUNT], key, path, open_log, self._timeout)
 
     def close(self) -> None:
-        """Give back every file, waiting for whoever writes."""
+        """Give back every file, waiting for whoever writes, but for no longer than a write does."""
         for slot in self._slots:
-            with slot.lock:
-                slot.drop()
+            if slot.lock.acquire(timeout=self._timeout):
+                try:
+                    slot.drop()
+                finally:
+                    slot.lock.release()
 
     def hold(self) -> None:
         """Have no thread write, until `resume`."""

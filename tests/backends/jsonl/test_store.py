@@ -312,3 +312,14 @@ def test_what_a_crash_left_of_compacting_is_no_session(tmp_path: Path) -> None:
         assert backend.list_sessions() == ["s"]
         backend.compact("s")
         assert sorted(path.name for path in tmp_path.iterdir()) == ["s.jsonl"]
+
+
+def test_closing_waits_no_longer_than_a_write(tmp_path: Path) -> None:
+    """A thread that never gives its session back, as one that Ctrl-C has struck, does not keep `close` for ever."""
+    backend = JSONLBackend(tmp_path, lock_timeout=0.01)
+    backend.append("s", ChatMessage("user", "hi"))
+    for slot in backend._slots._slots:
+        slot.lock.acquire()
+    backend.close()
+    with pytest.raises(BackendClosedError):
+        backend.load("s")
