@@ -8,7 +8,7 @@ the rest under the one reserved name `RECORD`, so that messages and everything e
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import attrs
 
@@ -57,7 +57,17 @@ def _moment(_instance: object, attribute: "attrs.Attribute[Any]", value: datetim
 
 
 def _messages(messages: Iterable[ChatMessage]) -> list[ChatMessage]:
-    return list(messages)
+    """A list of its own.
+
+    Raises:
+        TypeError: something in it is no message.
+    """
+    listed: list[object] = list(messages)
+    for message in listed:
+        if not isinstance(message, ChatMessage):
+            msg = f"messages are ChatMessages, not {type(message).__name__}: ChatMessage.from_dict() makes one"
+            raise TypeError(msg)
+    return cast("list[ChatMessage]", listed)
 
 
 def _metadata(metadata: Mapping[str, JSON]) -> dict[str, JSON]:
@@ -75,7 +85,8 @@ class AggregatedUsage:
         total_cache_read_tokens: read from a cache.
         total_reasoning_tokens: spent on reasoning.
         total_cost_usd: the sum of the costs that were reported, in US dollars.
-        request_count: how many answers there were.
+        request_count: how many requests were added; `SessionHistory.continue_session` adds those whose answers reported
+            their usage.
 
     Raises:
         TypeError: one of them is no number.
@@ -208,7 +219,10 @@ class Session:
 
     @property
     def final_response(self) -> str | None:
-        """The text of the newest message of the assistant that has any: its content, or the text blocks joined."""
+        """The text of the newest message of the assistant that has any: its content, or the text blocks joined.
+
+        One that was cut off counts as well: its ``status`` is ``incomplete``.
+        """
         for message in reversed(self.messages):
             if message.role == "assistant" and (text := spoken(message.content)):
                 return text

@@ -131,6 +131,8 @@ def test_sessions_are_equal_by_value() -> None:
     [
         ({"session_id": ""}, InvalidSessionKeyError, "can't be empty"),
         ({"session_id": uuid.uuid4()}, InvalidSessionKeyError, "a session key is text, not UUID"),
+        ({"messages": [SAID, {"role": "user"}]}, TypeError, r"messages are ChatMessages, not dict: .*from_dict\(\)"),
+        ({"messages": "What?"}, TypeError, "messages are ChatMessages, not str"),
         ({"agent_name": 5}, TypeError, "agent_name is text, not int"),
         ({"model": "\ud800"}, ValueError, "model can't hold a lone surrogate"),
         ({"started_at": datetime(2026, 1, 1)}, ValueError, "started_at: a naive datetime"),  # noqa: DTZ001 -- on purpose
@@ -166,6 +168,7 @@ def test_a_session_keeps_its_id() -> None:
         ([SAID], None),
         ([ANSWERED, SAID], "Noon."),
         ([ANSWERED, ChatMessage.assistant("Midnight.")], "Midnight."),
+        ([ANSWERED, ChatMessage.assistant("Mid", status="incomplete")], "Mid"),
         ([ANSWERED, ChatMessage.assistant(""), ChatMessage.assistant(None)], "Noon."),
         ([ANSWERED, ChatMessage.tool("Midnight.", tool_call_id="1")], "Noon."),
         (
