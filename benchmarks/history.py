@@ -98,7 +98,6 @@ ROWS = [
             "save after one more turn: of 10,000 : of 100 messages",
             "x",
             partial(_save, store=store),
-            Bound(1.5),
         ),
         Row(
             f"{store.name}.history.turn",
