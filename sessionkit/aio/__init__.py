@@ -16,8 +16,8 @@ itself, leaves nothing half done: a call that has begun is waited for before the
 not begun is never made. Errors are those of the synchronous call. What each call promises stands in
 `sessionkit.protocol`.
 
-`turn` and `AsyncSessionHistory` are those of `sessionkit.history`, awaited; whatever else blocks, such as
-`sessionkit.history.fork`, `run` makes in a thread: ``await aio.run(fork, backend.sync, "user/1", "user/2")``.
+`turn`, `AsyncSessionHistory` and `AsyncConversationSession` are those of `sessionkit.history`, awaited; whatever else
+blocks, such as `sessionkit.history.fork`, `run` makes in a thread: ``await aio.run(fork, backend.sync, "a", "b")``.
 """
 
 try:
@@ -27,6 +27,7 @@ except ModuleNotFoundError as error:
     raise ImportError(msg, name=__name__) from None
 
 from sessionkit.aio.backend import AsyncBackend, Opening, open_backend
+from sessionkit.aio.conversation import AsyncConversationSession
 from sessionkit.aio.history import AsyncRespond, AsyncSessionHistory, open_history
 from sessionkit.aio.threads import run, thread_limiter
 from sessionkit.aio.turns import AsyncAnswerStream, AsyncTurn, turn
@@ -34,6 +35,7 @@ from sessionkit.aio.turns import AsyncAnswerStream, AsyncTurn, turn
 __all__ = [
     "AsyncAnswerStream",
     "AsyncBackend",
+    "AsyncConversationSession",
     "AsyncRespond",
     "AsyncSessionHistory",
     "AsyncTurn",
