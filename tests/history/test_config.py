@@ -90,13 +90,13 @@ def test_switches_of_the_environment(name: str, text: str, value: bool, monkeypa
 @pytest.mark.parametrize("text", ["", "  "])
 @pytest.mark.parametrize("name", NAMES)
 def test_an_empty_variable_is_not_set(name: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whichever it is."""
+    """Every variable counts as not set where it holds nothing, or nothing but blanks."""
     monkeypatch.setenv(f"SESSIONKIT_HISTORY_{name.upper()}", text)
     assert OF_THE_FILE.with_environment() == OF_THE_FILE
 
 
 def test_a_place_of_a_higher_source_replaces_any_of_a_lower(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A URL the path, and a path the URL."""
+    """A URL of a higher source puts the path of a lower one out of force, and a path the URL."""
     argument = HistoryConfig.load(file, url="memory://")
     assert (argument.url, argument.db_path) == ("memory://", None)
     monkeypatch.setenv("SESSIONKIT_HISTORY_DB_PATH", "of the environment.db")

@@ -89,7 +89,7 @@ def test_items_with_a_role_are_messages_to_everybody(backend: OpenBackend, conve
 
 
 def test_an_item_of_the_reserved_role_is_wrapped_too(backend: OpenBackend, conversation: ConversationSession) -> None:
-    """So that it can't be taken for what it holds."""
+    """An item or message of the reserved role comes back as itself, and not as what it holds."""
     item = {"role": ITEM_ROLE, "content": [USER]}
     message = ChatMessage(ITEM_ROLE, [USER])
     conversation.add_items([item, message])

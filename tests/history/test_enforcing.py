@@ -55,7 +55,7 @@ def test_a_running_session_is_never_deleted(history: SessionHistory, backend: Op
     ],
 )
 def test_what_comes_alive_just_then_is_spared(meddle: Callable[[Any], None]) -> None:
-    """Each is looked at again before it is deleted; the next one goes in its place."""
+    """A session is looked at again before it is deleted, and where it came alive the next one goes in its place."""
     backend, history = watched()
     for name in "abc":
         history.create_session(Session(name))
@@ -117,7 +117,7 @@ def meddled_with(before_call: int, meddle: Callable[[MemoryBackend], object]) ->
 
 @pytest.mark.parametrize("before_call", range(len(CALLS) + 1))
 def test_no_turn_that_begins_meanwhile_is_deleted(before_call: int) -> None:
-    """Wherever it begins, it is refused or its session stays, running, with all it has."""
+    """A turn that begins at any point is refused, or its session stays, running, with all it has."""
     began: list[str | None] = []
 
     def begin(backend: MemoryBackend) -> None:
@@ -145,7 +145,7 @@ def test_no_turn_that_begins_meanwhile_is_deleted(before_call: int) -> None:
 )
 @pytest.mark.parametrize("before_call", range(2, len(CALLS)))
 def test_what_changes_meanwhile_is_spared(before_call: int, change: Callable[[MemoryBackend], object]) -> None:
-    """Until the last look, at which no other turn can begin any more; the session has its former state then."""
+    """What changes before the last look keeps the session, which has its former state and can begin a turn."""
     before = 0
     metadata = None
 
@@ -215,7 +215,7 @@ class WithoutTurns(MemoryBackend):
 
 
 def test_without_turns_the_oldest_are_deleted_all_the_same() -> None:
-    """After a look at each, as nothing better can be done."""
+    """Where no turn can be begun, each is deleted after a look at it, as nothing better can be done."""
     backend = WithoutTurns()
     history = SessionHistory(backend)
     for name in "abcd":

@@ -97,7 +97,7 @@ def test_the_owner_is_carried_over(backend: OpenBackend) -> None:
 
 @pytest.mark.parametrize("record", ["text", 5, ["list"], {"agent_name": 5, "model": None}, {"model": ["m"]}, {}])
 def test_a_record_that_somebody_else_wrote_is_not_carried_over(backend: OpenBackend, record: JSON) -> None:
-    """As far as it can't be read."""
+    """Of a record, a fork takes no more than can be read as an agent's and a model's name."""
     filled(backend, sessionkit=record)
     fork(backend, "s", "new")
     assert list(attributes_of(backend, "new")) == ["forked_from"]
@@ -132,7 +132,7 @@ def test_a_session_without_messages_can_be_forked(backend: OpenBackend) -> None:
 
 
 def test_bad_input_gets_an_error_and_creates_nothing(backend: OpenBackend) -> None:
-    """That says what is wrong."""
+    """Each bad argument is refused by an error that says what is wrong with it, and no session comes about."""
     filled(backend)
     with pytest.raises(UnknownSessionError, match="no session 'unknown' to fork"):
         fork(backend, "unknown", "new")
@@ -164,7 +164,7 @@ def test_the_new_key_must_not_exist(backend: OpenBackend, existing: str) -> None
 
 
 def test_of_two_forks_to_one_key_one_fails(backend: OpenBackend) -> None:
-    """And the other is there as a whole."""
+    """However many fork to one key at once, exactly one succeeds, and what it wrote is there as a whole."""
     for length in range(1, 5):
         filled(backend, f"s{length}", mark=length)
     start = threading.Barrier(4)
@@ -189,7 +189,7 @@ def test_of_two_forks_to_one_key_one_fails(backend: OpenBackend) -> None:
 
 
 def test_a_backend_without_write_is_refused() -> None:
-    """Nothing could be atomic there."""
+    """A backend that can't write atomically is refused before anything is read or created."""
     backend = InheritingBackend()
     backend.append("s", MESSAGES[0])
     with pytest.raises(UnsupportedOperationError, match=r"InheritingBackend offers no write\(\).*fork\(\)"):
@@ -249,7 +249,7 @@ class Busy(MemoryBackend):
 
 
 def test_a_few_messages_of_a_long_session_cost_themselves() -> None:
-    """However long it is."""
+    """To fork the first messages of a session reads those and no more, however long it is."""
     backend = Busy()
     backend.write("s", append=MESSAGES * 1_000)
     fork(backend, "s", "new", upto=3)
@@ -280,7 +280,7 @@ def test_who_writes_all_the_time_does_not_keep_a_fork_from_coming_about() -> Non
 
 
 def test_a_source_that_is_deleted_meanwhile_is_unknown() -> None:
-    """Rather than forked without messages."""
+    """A source that is deleted between the reads is an error, and no fork without messages comes about."""
     backend = Busy()
     filled(backend)
     backend.changes = [lambda: backend.delete_session("s")]

@@ -167,7 +167,7 @@ def test_loading_beside_somebody_who_writes_all_the_time() -> None:
 
 
 def test_loading_what_is_deleted_meanwhile() -> None:
-    """Gives nothing."""
+    """A session that is deleted while it is loaded is None, rather than one without messages."""
     backend, history = watched()
     history.create_session(full())
     backend.after["load"] = lambda: backend.__wrapped__.delete_session("k")
@@ -178,7 +178,7 @@ def test_loading_what_is_deleted_meanwhile() -> None:
 
 
 def test_appended(history: SessionHistory) -> None:
-    """In order, from any iterable, without touching the rest."""
+    """Messages of any iterable are appended in its order, and nothing else of the session changes."""
     history.create_session(full())
     history.append_messages("k", (message for message in (THANKED, SAID)))
     history.append_messages("k", [])
@@ -186,7 +186,7 @@ def test_appended(history: SessionHistory) -> None:
 
 
 def test_appended_all_or_none(history: SessionHistory) -> None:
-    """Where one can't be stored, none is."""
+    """Where one of several messages can't be stored, none of them is."""
     history.create_session(full())
     with pytest.raises(InvalidMessageError):
         history.append_messages("k", [THANKED, UNSTORABLE])
@@ -195,14 +195,14 @@ def test_appended_all_or_none(history: SessionHistory) -> None:
 
 @pytest.mark.parametrize("added", [[], [SAID]])
 def test_appending_to_an_unknown_session(history: SessionHistory, added: list[ChatMessage]) -> None:
-    """Is an error, and creates none."""
+    """Appending to a session that is not there is an error, even of no message, and creates none."""
     with pytest.raises(UnknownSessionError, match="there is no session 'k' to append to; create_session"):
         history.append_messages("k", added)
     assert history.session_count() == 0
 
 
 def test_appending_to_what_is_deleted_just_then() -> None:
-    """Does not bring it back with those messages alone."""
+    """A session that is deleted just before an append is not brought back with those messages alone."""
     backend, history = watched()
     history.create_session(full())
     backend.before["write"] = lambda: backend.__wrapped__.delete_session("k")
@@ -212,7 +212,7 @@ def test_appending_to_what_is_deleted_just_then() -> None:
 
 
 def test_appending_beside_others() -> None:
-    """Is no conflict: it is tried again with all of it, even where it came from an iterator."""
+    """Appending beside others is no conflict: all of it is appended again, even what came from an iterator."""
     backend, history = watched()
     history.create_session(full())
     backend.before["write"] = lambda: backend.__wrapped__.append("k", SAID)
@@ -221,7 +221,7 @@ def test_appending_beside_others() -> None:
 
 
 def test_appending_gives_up_in_the_end() -> None:
-    """With a conflict, where others are faster each time; nothing was appended."""
+    """Where others are faster each time, appending ends in a conflict, and nothing was appended."""
     backend, history = watched()
     history.create_session(full())
 
@@ -277,7 +277,7 @@ def test_listed(history: SessionHistory, backend: OpenBackend) -> None:
 
 
 def test_listing_reads_no_message() -> None:
-    """Nor does counting."""
+    """Listing and counting sessions never read a message."""
     backend, history = watched()
     history.create_session(full())
 
@@ -311,7 +311,7 @@ def test_sessions_of_an_agent(history: SessionHistory, backend: OpenBackend) -> 
 
 
 def test_deleted_and_counted(history: SessionHistory) -> None:
-    """What was there, once."""
+    """A session is deleted once, is neither counted nor loaded then, and can be created anew."""
     for name in "abc":
         history.create_session(Session(name))
     assert history.delete_session("b") is True

@@ -45,7 +45,7 @@ def test_attributes_of_a_session() -> None:
 
 
 def test_attributes_are_of_one_moment() -> None:
-    """They share nothing with the session."""
+    """Changing the session afterwards changes nothing of the attributes that were taken of it."""
     session = copy.deepcopy(KEPT)
     session.metadata["list"] = [1]
     attributes = attributes_of(session)
@@ -214,7 +214,7 @@ def test_a_copy_knows_what_is_stored(copied: Any) -> None:
 
 
 def test_a_summary() -> None:
-    """Of metadata alone."""
+    """A summary says what a session's metadata do, its record included, and reads no message."""
     metadata = metadata_of(
         KEPT, created_at=LATER, last_activity=LATER, message_count=5, turn_count=2, tool_call_count=3
     )

@@ -72,7 +72,7 @@ def test_one_more_turn_costs_one_turn() -> None:
 
 
 def test_a_session_without_changes_is_not_written() -> None:
-    """Nor is it where others have changed it."""
+    """Saving a session without changes writes nothing, even where others have changed it meanwhile."""
     backend, history = watched()
     session = full()
     history.save_session(session)
@@ -226,7 +226,7 @@ def test_a_session_that_another_has_changed(
 
 
 def test_names_and_heartbeats_are_no_conflict(history: SessionHistory, backend: OpenBackend) -> None:
-    """They change nothing of what is saved."""
+    """A name or a sign of life that comes meanwhile does not keep a session from being saved."""
     backend.set_session_state("k", "running", "t")
     session = kept(history, "k")
     backend.set_session_name("k", "A name")

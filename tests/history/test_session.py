@@ -30,7 +30,7 @@ def test_usage_adds_what_was_reported() -> None:
 
 
 def test_usage_of_another_session_is_added_with_its_requests() -> None:
-    """Its own included: that doubles it."""
+    """All counts of another usage are added, its requests too; adding a usage to itself doubles it."""
     usage = AggregatedUsage(1, 2, 3, 4, 5, 6.5, 7)
     usage.add(AggregatedUsage(10, 20, 30, 40, 50, 60.0, 70))
     assert usage == AggregatedUsage(11, 22, 33, 44, 55, 66.5, 77)
@@ -117,7 +117,7 @@ def test_a_session_shares_no_list_with_its_maker() -> None:
 
 
 def test_sessions_are_equal_by_value() -> None:
-    """Whatever their stores have of them."""
+    """Sessions of the same values are equal, whatever their stores have of them."""
     one = Session("k", "agent", "model", [SAID], MOMENT, LATER, AggregatedUsage(1), {"a": [1]})
     other = copy.deepcopy(one)
     noted(other, changes(other), 5)
