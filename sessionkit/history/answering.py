@@ -11,13 +11,14 @@ from itertools import takewhile
 
 from sessionkit.history.keeping import attributes_of, session_of, stored_of
 from sessionkit.history.options import Options
-from sessionkit.history.session import AggregatedUsage, Session, spoken
+from sessionkit.history.session import AggregatedUsage, Session
 from sessionkit.history.streams import INCOMPLETE, AnswerStream
 from sessionkit.history.tail import Draft, Tail
 from sessionkit.history.turns import Turn
 from sessionkit.history.windows import window
 from sessionkit.messages import JSON, ChatMessage
 from sessionkit.models import SessionMetadata
+from sessionkit.speaking import spoken
 
 Piece = str | ChatMessage
 """A piece of an answer: text that goes on growing, or a message as a whole."""

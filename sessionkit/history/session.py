@@ -17,12 +17,10 @@ from sessionkit.fields import REFUSED, give_timestamp, take_text, take_timestamp
 from sessionkit.keys import check_session_key, check_text
 from sessionkit.messages import JSON, ChatMessage, Usage
 from sessionkit.models import SessionMetadata
+from sessionkit.speaking import spoken
 
 RECORD = "sessionkit"
 """The attribute that holds what `Session` knows besides messages and metadata. No metadata can have this name."""
-
-_SAYING = ("text", "output_text")
-"""The types of blocks in which something is said."""
 
 _NUMBERS = (int, float)
 
@@ -227,14 +225,6 @@ class Session:
             if message.role == "assistant" and (text := spoken(message.content)):
                 return text
         return None
-
-
-def spoken(content: str | list[dict[str, JSON]] | None) -> str:
-    """What the content says, without what it thinks, calls or shows."""
-    if content is None or isinstance(content, str):
-        return content or ""
-    texts = [block.get("text") for block in content if block.get("type") in _SAYING]
-    return "".join(text for text in texts if isinstance(text, str))
 
 
 @attrs.frozen
