@@ -19,5 +19,5 @@ def spoken(content: str | list[dict[str, JSON]] | None) -> str:
     """What the content says, without what it thinks, calls or shows."""
     if content is None or isinstance(content, str):
         return content or ""
-    texts = [block.get("text") for block in content if block.get("type") in _SAYING]
+    texts = [block.get("text") for block in content if isinstance(block, dict) and block.get("type") in _SAYING]
     return "".join(text for text in texts if isinstance(text, str))

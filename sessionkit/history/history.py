@@ -313,7 +313,10 @@ class SessionHistory:
         key, is_new = session.session_id, since.revision == 0
         wanted = changes(session, since)
         if not any(wanted) and is_of(session, store):
+            keep_owner(store, session)  # which a call that failed may not have done
             return
+        if not is_new and not is_of(session, store):
+            _check_is_the_one(store, key, since)
         try:
             revision = store.write(key, **wanted._asdict(), if_revision=since.revision)
         except ConflictError as error:
@@ -329,6 +332,18 @@ class SessionHistory:
         keep_owner(store, session)
         if is_new and self._config.max_sessions is not None:
             keep_newest(store, self._config.max_sessions, spare=key)
+
+
+def _check_is_the_one(store: Store, key: str, since: Stored) -> None:
+    """Accept a store that has the very session; another store's may be at the same revision.
+
+    Raises:
+        ConflictError: it is another session of the same id.
+    """
+    metadata = store.get_session_metadata(key)
+    if metadata is not None and since.created_at not in {None, metadata.created_at}:
+        msg = f"the session {key!r} that is in this store is another one; load it, or give this one another id"
+        raise ConflictError(msg)
 
 
 def _check_revision(store: Store, metadata: SessionMetadata) -> None:

@@ -9,9 +9,11 @@ revision, and one more message costs one message.
 # ruff: noqa: SLF001 -- what a store has of a session is private to all but this module
 
 import sys
+import uuid
 from collections.abc import Mapping, Sequence
 from operator import is_
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import attrs
 
@@ -21,6 +23,8 @@ from sessionkit.history.session import RECORD, Session, Stored, is_foreign, make
 from sessionkit.messages import JSON, ChatMessage
 from sessionkit.models import SessionMetadata
 from sessionkit.protocol import SessionBackend
+
+_names: WeakKeyDictionary[SessionBackend, str] = WeakKeyDictionary()
 
 
 class Changes(NamedTuple):
@@ -92,12 +96,23 @@ def stored_of(session: Session) -> Stored:
 
 def is_of(session: Session, backend: SessionBackend) -> bool:
     """Whether it was last read from or written to this very object, rather than perhaps another store."""
-    return session._stored.home == id(backend)
+    return session._stored.home == _name_of(backend) != ""
 
 
 def settle(session: Session, backend: SessionBackend) -> None:
     """Remember that it was just read from or written to this object."""
-    session._stored = attrs.evolve(session._stored, home=id(backend))
+    session._stored = attrs.evolve(session._stored, home=_name_of(backend))
+
+
+def _name_of(backend: SessionBackend) -> str:
+    """A name for this object that no other one ever has; empty for one that can't be remembered."""
+    try:
+        name = _names.get(backend)
+        if name is None:
+            name = _names[backend] = uuid.uuid4().hex
+    except TypeError:  # it can't be hashed, or referred to weakly
+        return ""
+    return name
 
 
 def session_of(key: str, messages: Sequence[ChatMessage], metadata: SessionMetadata) -> Session:
@@ -109,7 +124,13 @@ def session_of(key: str, messages: Sequence[ChatMessage], metadata: SessionMetad
     record = attributes.pop(RECORD, None)
     session = Session(key, messages=messages, metadata=attributes, **read_record(metadata))
     foreign = {name: value for name, value in record.items() if is_foreign(name)} if isinstance(record, dict) else {}
-    session._stored = Stored(metadata.revision or 0, tuple(messages), agent_alias=metadata.agent_alias, foreign=foreign)
+    session._stored = Stored(
+        metadata.revision or 0,
+        tuple(messages),
+        agent_alias=metadata.agent_alias,
+        foreign=foreign,
+        created_at=metadata.created_at,
+    )
     # As they would be written, so that a session that was only read has no changes, whatever its record looks like.
     session._stored = attrs.evolve(session._stored, attributes=attributes_of(session))
     return session

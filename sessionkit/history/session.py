@@ -167,7 +167,8 @@ class Stored:
         attributes: as `sessionkit.history.keeping.attributes_of` gives them; shared with nobody.
         agent_alias: the owner that the store's own lists show.
         foreign: members of the record that this version knows nothing of; they are kept.
-        home: `id` of the backend that it was last read from or written to; 0 where that is not known.
+        created_at: when the session there was created; None where that is not known.
+        home: stands for the backend that it was last read from or written to; empty where that is not known.
     """
 
     revision: int = 0
@@ -175,7 +176,8 @@ class Stored:
     attributes: Mapping[str, JSON] = attrs.Factory(dict)
     agent_alias: str | None = None
     foreign: Mapping[str, JSON] = attrs.Factory(dict)
-    home: int = 0
+    created_at: datetime | None = None
+    home: str = ""
 
 
 @attrs.define

@@ -9,11 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessionkit import ChatMessage, ConflictError, OpenBackend, SessionBackend, Usage, open_backend
+from sessionkit import (
+    BackendUnavailableError,
+    ChatMessage,
+    ConflictError,
+    OpenBackend,
+    SessionBackend,
+    Usage,
+    open_backend,
+)
 from sessionkit.clock import to_datetime
 from sessionkit.history.history import SessionHistory
 from sessionkit.history.keeping import stored_of
 from sessionkit.history.session import RECORD, AggregatedUsage, Session
+from sessionkit_memory import MemoryBackend
 from tests.conversations import FILE, conversations
 from tests.history.processes import Worker
 from tests.history.sessions import ANSWERED, SAID, THANKED, contents, full, kept, watched
@@ -297,3 +306,43 @@ def test_processes_that_save_one_session(url: str) -> None:
                 a.go_on()
                 b.go_on()
             assert a.finish() == b.finish() == []
+
+
+def test_a_store_that_comes_and_goes_is_not_taken_for_another() -> None:
+    """A session of a store that is gone is not taken for one of a new store, were it at the same place in memory."""
+    session = Session("s", messages=[SAID])
+    SessionHistory(MemoryBackend()).create_session(session)
+    for _ in range(50):
+        with pytest.raises(ConflictError):
+            SessionHistory(MemoryBackend()).save_session(session)
+
+
+def test_another_stores_session_is_not_written_to() -> None:
+    """A session is not saved into another store's session of the same id, were that at the same revision."""
+    first, second = SessionHistory(MemoryBackend()), SessionHistory(MemoryBackend())
+    for history, text in ((first, "a"), (second, "b")):
+        history.create_session(Session("s", messages=[ChatMessage("user", text)]))
+    loaded = first.load_session("s")
+    assert loaded is not None
+    loaded.messages.append(SAID)
+    with pytest.raises(ConflictError, match="another one"):
+        second.save_session(loaded)
+    found = second.load_session("s")
+    assert found is not None
+    assert [message.content for message in found.messages] == ["b"]
+
+
+def test_an_owner_that_could_not_be_shown_is_shown_by_the_next_save(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the owner could not be told to the store's lists, the next save does, though nothing else has changed."""
+    backend = MemoryBackend()
+    history, session = SessionHistory(backend), Session("s", agent_name="a")
+
+    def unavailable(*_arguments: object) -> None:
+        raise BackendUnavailableError("busy")
+
+    monkeypatch.setattr(MemoryBackend, "set_session_agent_alias", unavailable)
+    with pytest.raises(BackendUnavailableError):
+        history.create_session(session)
+    monkeypatch.undo()
+    history.save_session(session)
+    assert backend.get_session_agent_alias("s") == "a"
