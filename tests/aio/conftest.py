@@ -14,6 +14,12 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
     return name
 
 
+@pytest.fixture(autouse=True)
+def _no_scheme_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test registers is known to no other one."""
+    monkeypatch.setattr("sessionkit.registry._registered", {})
+
+
 @pytest.fixture
 def gate() -> Iterator[Gate]:
     """A gate that is open when the test has ended, whatever has become of it."""
