@@ -87,6 +87,7 @@ class AsyncSessionHistory:
         """`sessionkit.history.SessionHistory.run`, with an agent, and an `on_text`, that may be awaited."""
         session = Session() if session is None else session
         going_on = Continuation.of(self.sync, session, said, respond, options)
+        going_on.begins = True
         await self.create_session(session)
         return await _answered(going_on, respond, on_text)
 
@@ -189,7 +190,7 @@ async def _pieces(respond: AsyncRespond, heard: list[ChatMessage]) -> AsyncGener
             while (piece := await _blocking(lambda: next(pieces, _END))) is not _END:
                 yield piece
         finally:
-            await run_anyway(pieces.close)
+            await run_anyway(pieces.close, limiter=to_thread.current_default_thread_limiter())
 
 
 def _is_asynchronous(respond: AsyncRespond) -> bool:

@@ -83,7 +83,7 @@ async def run(
     return given[0]
 
 
-async def run_anyway(call: Callable[..., object], /, *args: Any) -> None:
+async def run_anyway(call: Callable[..., object], /, *args: Any, limiter: CapacityLimiter | None = None) -> None:
     """Make the call in a thread; cancellation, whenever it comes and however often, goes on only after it."""
     begun: list[bool] = []
     cancellation: BaseException | None = None
@@ -95,7 +95,7 @@ async def run_anyway(call: Callable[..., object], /, *args: Any) -> None:
     with CancelScope(shield=True):
         while not begun:
             try:
-                await run(work)
+                await run(work, limiter=limiter)
             except get_cancelled_exc_class() as cancelled:  # by asyncio itself
                 cancellation = cancelled
     if cancellation is not None:

@@ -51,10 +51,10 @@ async def turn(
         while (pause := await run(lambda: next(attempts, None))) is not None:  # noqa: ASYNC110 -- the store has no events
             await sleep(pause)
         yield AsyncTurn(mine)
+        await run_anyway(mine.end, IDLE)
     except BaseException as error:
         await run_anyway(mine.give_up, error)
         raise
-    await run_anyway(mine.end, IDLE)
 
 
 class AsyncTurn:

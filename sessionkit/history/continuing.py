@@ -21,7 +21,7 @@ from sessionkit.history.answering import (
 )
 from sessionkit.history.keeping import changes, noted
 from sessionkit.history.options import ExchangeOptions, Options
-from sessionkit.history.session import Session
+from sessionkit.history.session import Session, Stored
 from sessionkit.history.turns import Turn, turn
 from sessionkit.messages import ChatMessage
 
@@ -38,12 +38,14 @@ class Continuation:
         session: the session, which where history is enabled stands for its id only.
         said: what the agent is told; None to have it go on from where the session stands.
         options: those of the turn, the window and the stream.
+        begins: whether it has just been created, and is again where somebody has made room for others.
     """
 
     history: "SessionHistory"
     session: Session
     said: list[ChatMessage] | None
     options: Options
+    begins: bool = False
     _created_at: datetime | None = attrs.field(default=None, init=False)
 
     @classmethod
@@ -74,23 +76,23 @@ class Continuation:
         return turn(self.history.backend, self.session.session_id, **self.options.turn)
 
     def check(self) -> None:
-        """Accept a session that is there.
+        """Accept a session that is there, or is to begin.
 
         Raises:
             UnknownSessionError: it is not.
         """
         if self.history.backend is not None:
             metadata = self.history.backend.get_session_metadata(self.session.session_id)
-            if metadata is None:
+            if metadata is None and not self.begins:
                 raise self._unknown()
-            self._created_at = metadata.created_at
+            self._created_at = None if metadata is None else metadata.created_at
 
     def begin(self, running: Turn | None) -> Exchange:
         """Tell the agent what is said.
 
         Raises:
             ValueError: the limits leave no room for it; nothing was stored.
-            UnknownSessionError: somebody has deleted the session while its turn was waited for.
+            UnknownSessionError: somebody has deleted the session while its turn was waited for; an empty one is left.
         """
         session = self.session
         if running is not None:
@@ -115,10 +117,13 @@ class Continuation:
     def _check_again(self, running: Turn) -> None:
         """To begin a turn creates a session that is gone: one with nothing in it, and not the one that was there."""
         metadata = running.store.get_session_metadata(running.key)
-        is_new = metadata is not None and metadata.created_at != self._created_at
-        if metadata is not None and is_new and not metadata.message_count and not metadata.attributes:
-            running.store.delete_session(running.key)
-            raise self._unknown()
+        if metadata is None or metadata.created_at == self._created_at:
+            return
+        if metadata.message_count or metadata.attributes:
+            return
+        if not self.begins:
+            raise self._unknown()  # and an empty one is left: somebody may just be writing to it
+        running.write(**changes(self.session, Stored())._asdict())
 
     def _unknown(self) -> UnknownSessionError:
         return UnknownSessionError(f"there is no session {self.session.session_id!r} to go on with; run() begins one")

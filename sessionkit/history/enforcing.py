@@ -9,14 +9,19 @@ from enum import Enum, auto
 
 import attrs
 
+from sessionkit.clock import now, optional_microseconds
 from sessionkit.defaults import supports
-from sessionkit.errors import ConflictError, SessionKitError
+from sessionkit.errors import SessionKitError
 from sessionkit.history.needs import Store
 from sessionkit.models import IDLE, RUNNING, SessionMetadata, SessionQuery, SessionState
 from sessionkit.protocol import SupportsTurns, SupportsTurnState
 
 _OURS = "sessionkit.enforcing:"
 """What the ids of such turns begin with, so that others who enforce delete no further session in its place."""
+
+
+_STUCK_AFTER = 60.0
+"""Seconds after which one who enforces is known to have died."""
 
 
 class _Fate(Enum):
@@ -49,11 +54,9 @@ def keep_newest(store: Store, most: int, spare: str | None = None) -> int:
 def _retire(store: Store, known: SessionMetadata) -> _Fate:
     """Delete the session if it is still the one that is known, and nobody runs a turn in it."""
     present = store.get_session_metadata(known.key)
-    if present is None:
+    if present is None or _is_as_good_as_gone(present):
         return _Fate.GONE
-    if _is_as_good_as_gone(present):
-        return _Fate.GONE
-    if present != known or present.state == RUNNING:
+    if present != known or (present.state == RUNNING and not _is_ours(present)):
         return _Fate.SPARED
     if supports(store, SupportsTurns) and supports(store, SupportsTurnState):
         return _retire_in_turn(store, known)
@@ -63,10 +66,10 @@ def _retire(store: Store, known: SessionMetadata) -> _Fate:
 def _retire_in_turn(store: Store, known: SessionMetadata) -> _Fate:
     """Delete it while no other turn can begin, or give it back the state that it had."""
     mine = f"{_OURS}{uuid.uuid4().hex}"
-    holder = store.begin_turn(known.key, mine)
-    if holder.turn_id != mine:
-        return _Fate.GONE if _is_as_good_as_gone(holder) else _Fate.SPARED
     try:
+        holder = store.begin_turn(known.key, mine, stuck_after=_STUCK_AFTER if _is_ours(known) else None)
+        if holder.turn_id != mine:
+            return _Fate.GONE if _is_as_good_as_gone(holder) else _Fate.SPARED
         found = store.get_session_metadata(known.key)
         if found is None:
             return _Fate.GONE
@@ -76,17 +79,28 @@ def _retire_in_turn(store: Store, known: SessionMetadata) -> _Fate:
             store.delete_session(known.key)
             return _Fate.GONE
     except BaseException:
-        with suppress(SessionKitError):
-            store.set_turn_state(known.key, mine, known.state or IDLE)
+        _give_back(store, known, mine)  # it may have begun
         raise
-    with suppress(ConflictError):  # it was deleted or taken over, and so is nobody's to give back
-        store.set_turn_state(known.key, mine, known.state or IDLE)
+    _give_back(store, known, mine)
     return _Fate.SPARED
 
 
-def _is_as_good_as_gone(present: SessionMetadata | SessionState) -> bool:
-    """Whether somebody else is about to delete the session."""
+def _give_back(store: Store, known: SessionMetadata, mine: str) -> None:
+    """Have the session in the state that it had, unless it was deleted or taken over, and so is nobody's to give."""
+    state = IDLE if known.state in {None, RUNNING} else str(known.state)
+    with suppress(SessionKitError):
+        store.set_turn_state(known.key, mine, state)
+
+
+def _is_ours(present: SessionMetadata | SessionState) -> bool:
+    """Whether somebody is, or died while, deleting the session to make room."""
     return present.state == RUNNING and (present.turn_id or "").startswith(_OURS)
+
+
+def _is_as_good_as_gone(present: SessionMetadata | SessionState) -> bool:
+    """Whether somebody else is just about to delete the session."""
+    silent = now() - (optional_microseconds(present.heartbeat_at) or 0)
+    return _is_ours(present) and silent < _STUCK_AFTER * 1_000_000
 
 
 def _delete(store: Store, session_key: str) -> _Fate:

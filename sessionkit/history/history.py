@@ -257,6 +257,7 @@ class SessionHistory:
         """
         session = Session() if session is None else session
         going_on = Continuation.of(self, session, said, respond, options)
+        going_on.begins = True
         self.create_session(session)
         return self._answered(going_on, respond, on_text)
 
@@ -292,7 +293,8 @@ class SessionHistory:
             The session, the new messages included. It costs a load, and another one where others wrote meanwhile.
 
         Raises:
-            UnknownSessionError: there is no session with this id; none was created.
+            UnknownSessionError: there is no session with this id; none was created, unless it was there and somebody
+                has deleted it while its turn was waited for.
             TurnTakenError: another turn runs in it; nothing was changed.
             ConflictError: the turn was taken over meanwhile; what came before that is stored.
             UnsupportedOperationError: the backend keeps no turns; the message names what it lacks.

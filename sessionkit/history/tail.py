@@ -1,8 +1,8 @@
 """The end of a session, as the one turn knows it that writes there.
 
 Others may write meanwhile, outside of any turn, such as a user who goes on typing; and a write that raises may have
-been made all the same. So a message is replaced only where it is known to be this turn's own: by its place, and by what
-was written there, or may have been.
+been made all the same. So a message is replaced only where it is known to be this turn's own: by what was written, or
+may have been, and where.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sessionkit.errors import ConflictError
 from sessionkit.history.moments import at_one_moment
+from sessionkit.history.tails import tails
 from sessionkit.messages import JSON, ChatMessage
 from sessionkit.models import SessionMetadata
 
@@ -20,6 +21,7 @@ Told = Callable[[SessionMetadata | None], Mapping[str, JSON]]
 """The attributes to write with messages, given what is known of the session where others have changed it."""
 
 _TRIES = 100
+_LOOK_BACK = 8
 
 
 def nothing_told(_metadata: SessionMetadata | None) -> Mapping[str, JSON]:
@@ -45,7 +47,10 @@ class Tail:
         self._revision = revision
         self._is_alone = True
         self._count = count
+        # What may stand in the store as the message that grows, and where; the last is what was written last.
         self._grows: tuple[tuple[int, ChatMessage], ...] = () if stale is None else ((count - 1, stale),)
+        # At the known revision, where it stands, if it does, and what others have written behind it.
+        self._place = None if stale is None else count - 1
         self._behind: list[ChatMessage] = []
 
     @property
@@ -70,7 +75,7 @@ class Tail:
             ConflictError: the turn was taken over, or others wrote first, a hundred times in a row.
         """
         for _ in range(_TRIES):
-            others = None if self._revision is not None and self._is_alone else self._look()
+            others = None if self._revision is not None and self._is_alone else self._look()[0]
             if self._try(messages, told(None if self._is_alone else others)):
                 return True
             self._turn.heartbeat()  # raises where it was another turn that wrote
@@ -80,64 +85,76 @@ class Tail:
 
     def settle(self) -> None:
         """What grew has ended: the next message comes behind it."""
-        self._grows, self._behind = (), []
+        self._grows, self._place, self._behind = (), None, []
 
     def holds(self, message: ChatMessage) -> bool:
         """Whether the message is what stands in the store as the one that grows."""
-        self._look()
-        return any(message == grown for _, grown in self._grows)
+        _, found = self._look()
+        return found is not None and found == message
 
     def flush(self) -> None:
         """Nothing is held back."""
 
     def _try(self, messages: Sequence[ChatMessage], attributes: Mapping[str, JSON]) -> bool:
         """Make the write; False where somebody else has changed the session."""
-        revision, grows, behind = self._revision, self._grows, self._behind
-        replaces = bool(grows and messages)
-        place = grows[0][0] if replaces else self._count
-        # Known again when the write has returned: where it raises, it may have been made.
+        revision, place, behind = self._revision, self._place if messages else None, self._behind
+        newest = (self._count if place is None else place) + len(messages) - 1
+        # Known again when the write has returned: where it raises, it may have been made, or be made even later.
         self._revision = None
         if messages:
-            self._grows = (*grows, (place + len(messages) - 1, messages[-1]))
+            self._grows = (*self._grows, (newest, messages[-1]))
         try:
             self._revision = self._turn.write(
-                drop_last=1 + len(behind) if replaces else 0,
-                append=[*messages, *behind] if replaces else messages,
+                drop_last=0 if place is None else 1 + len(behind),
+                append=messages if place is None else [*messages, *behind],
                 attributes=attributes,
                 if_revision=revision,
             )
         except ConflictError:
-            self._grows = grows
             return False
-        self._count += len(messages) - replaces
+        self._count += len(messages) - (place is not None)
         if messages:
-            self._grows = self._grows[-1:]
-            self._behind = behind if replaces else []
+            self._grows, self._place = self._grows[-1:], newest
+            self._behind = [] if place is None else behind
         return True
 
-    def _look(self) -> SessionMetadata | None:
-        """Find out how the session stands: which of what may have been written is there, and what stands behind it."""
-        store, key = self._turn.store, self._turn.key
-        start = min((place for place, _ in self._grows), default=None)
-
-        def read() -> tuple[int, list[ChatMessage]]:
-            metadata = store.get_session_metadata(key)
-            count = 0 if metadata is None else metadata.message_count
-            return count, [] if start is None else self._turn.load(last=max(count - start, 0))
-
-        metadata, (self._count, found) = at_one_moment(store, key, read)
+    def _look(self) -> tuple[SessionMetadata | None, ChatMessage | None]:
+        """Find out how the session stands; what is known of it, and the message that grows, as it is found there."""
+        metadata, found = at_one_moment(self._turn.store, self._turn.key, self._find)
+        self._count, self._place, message, self._behind = found
         if metadata is None:
             self._turn.heartbeat()  # raises: somebody has deleted it
         else:
             self._revision = metadata.revision
-        grows = [
-            (place, message)
-            for place, message in self._grows
-            if place - (start or 0) < len(found) and found[place - (start or 0)] == message
-        ]
-        self._grows = tuple(grows[-1:])
-        self._behind = found[grows[-1][0] - (start or 0) + 1 :] if grows else []
-        return metadata
+        return metadata, message
+
+    def _find(self) -> tuple[int, int | None, ChatMessage | None, list[ChatMessage]]:
+        """How many messages there are; where the one that grows stands, if it does, and what stands behind it."""
+        store, key = self._turn.store, self._turn.key
+        metadata = store.get_session_metadata(key)
+        count = 0 if metadata is None else metadata.message_count
+        if self._grows:
+            last = max(count - min(place for place, _ in self._grows), _LOOK_BACK)
+            for tail, whole in tails(store, key, last):
+                start = count - len(tail)
+                place = self._place_in(tail, start)
+                if place is not None:
+                    return count, place, tail[place - start], tail[place - start + 1 :]
+                if whole:
+                    break
+        return count, None, None, []
+
+    def _place_in(self, tail: list[ChatMessage], start: int) -> int | None:
+        """Where it stands in these messages, of which the first is that many messages from the beginning.
+
+        Where it was written; else, as others may have changed what stands before it, where its equal is found. One
+        without a timestamp may have equals that are not it.
+        """
+        for place, message in reversed(self._grows):
+            if 0 <= place - start < len(tail) and tail[place - start] == message:
+                return place
+        known = [message for _, message in self._grows if message.timestamp is not None]
+        return next((start + i for i in reversed(range(len(tail))) if tail[i] in known), None)
 
 
 class Draft:

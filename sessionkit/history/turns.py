@@ -84,7 +84,7 @@ class Turn:
         id: the turn's id, fresh for each: the host's name and the process's number, for whoever asks who holds it, and
             a random part.
         started_at: when it began, by the store's clock; None before.
-        revision: the session's after the turn has ended; None before.
+        revision: the session's after the turn has ended; None before, or where it was not told.
     """
 
     def __init__(self, backend: CoreBackend, session_key: str, *, heartbeat: float) -> None:
@@ -206,19 +206,28 @@ class Turn:
         if not self._may_run or not self.is_here:
             return  # in a forked process the turn is its parent's, and so is the thread
         self._heartbeat.stop()
+        may_have_ended = False
         for pause in _END_AGAIN:
             try:
                 self.revision = self.store.set_turn_state(self.key, self.id, state)
             except ConflictError:
                 self._may_run = False
+                if may_have_ended and self._has_ended(state):
+                    return
                 raise
             except BackendUnavailableError as error:
                 if pause is None or not error.retryable:
                     raise
+                may_have_ended = error.outcome == "unknown"
                 time.sleep(pause)
             else:
                 self._may_run = False
                 return
+
+    def _has_ended(self, state: str) -> bool:
+        """Whether the session is in that state by this turn's end."""
+        present = self.store.get_session_state(self.key)
+        return present is not None and (present.state, present.turn_id) == (state, self.id)
 
     def give_up(self, error: BaseException) -> None:
         """End it in the state `ERROR`, where it may have begun; what keeps it from that goes into a note of `error`."""

@@ -380,8 +380,9 @@ def test_what_is_wrong_changes_nothing(
     history: SessionHistory, backend: OpenBackend, given: Any, options: dict[str, Any]
 ) -> None:
     """What is no message, and options that are unknown or out of range, are refused before anything is changed."""
+    everything: Any = {"respond": said("yo"), **options}
     with pytest.raises((TypeError, ValueError)):
-        history.run(given, **{"respond": said("yo"), **options})
+        history.run(given, **everything)
     assert backend.list_sessions() == []
 
 

@@ -1,11 +1,20 @@
 """Keeping no more than so many sessions: which ones go, and which never do."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from sessionkit import BackendUnavailableError, OpenBackend, SessionBackend
+from sessionkit import (
+    BackendUnavailableError,
+    ChatMessage,
+    OpenBackend,
+    SessionBackend,
+    SessionMetadata,
+    SessionState,
+    TimestampedMessage,
+)
 from sessionkit.history.history import SessionHistory
 from sessionkit.history.session import Session
 from sessionkit_memory import MemoryBackend
@@ -272,3 +281,36 @@ def test_a_limit_that_is_none(most: Any, kind: type[Exception], history: Session
     with pytest.raises(kind, match="max_sessions"):
         history.enforce_max_sessions(most)
     assert history.session_count() == 1
+
+
+def test_a_session_of_one_who_died_enforcing_goes_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session that somebody was deleting when they died is not counted as gone for ever, but deleted by the next."""
+    backend = MemoryBackend()
+    for key in ("old", "new"):
+        backend.append(key, ChatMessage("user", "hi"))
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+    backend.restore(
+        "dying",
+        [TimestampedMessage(ChatMessage("user", "hi"), long_ago)],
+        SessionMetadata(
+            "dying",
+            created_at=long_ago,
+            state="running",
+            turn_id="sessionkit.enforcing:dead",
+            turn_started_at=long_ago,
+            heartbeat_at=long_ago,
+        ),
+    )
+    assert SessionHistory(backend).enforce_max_sessions(2) == 1
+    assert sorted(backend.list_sessions()) == ["new", "old"]
+
+    true_begin = MemoryBackend.begin_turn
+
+    def begin_and_fail(*arguments: Any, **options: Any) -> SessionState:
+        true_begin(*arguments, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(MemoryBackend, "begin_turn", begin_and_fail)
+    with pytest.raises(KeyboardInterrupt):
+        SessionHistory(backend).enforce_max_sessions(1)
+    assert backend.list_running_sessions() == []
