@@ -9,10 +9,11 @@ import pytest
 
 from sessionkit import OpenBackend
 from sessionkit.aio import AsyncSessionHistory
-from sessionkit.history import HistoryConfig, SessionHistory
-from tests.history import conftest, test_continuing
+from sessionkit.history import SessionHistory
+from tests.history import conftest, test_continuing, test_refusing
 
-globals().update({name: value for name, value in vars(test_continuing).items() if name.startswith("test_")})
+for _module in (test_continuing, test_refusing):
+    globals().update({name: value for name, value in vars(_module).items() if name.startswith("test_")})
 globals()["backend"] = conftest.backend
 
 
@@ -38,9 +39,7 @@ def history(backend: OpenBackend, anyio_backend: str) -> Blocking:
 @pytest.fixture
 def saving_once(backend: OpenBackend, anyio_backend: str) -> Blocking:
     """One that stores nothing before the exchange has ended."""
-    history = SessionHistory(backend)
-    history._config = HistoryConfig(enabled=True, auto_save=False)
-    return Blocking(history, anyio_backend)
+    return Blocking(SessionHistory(backend, auto_save=False), anyio_backend)
 
 
 def test_there_are_tests() -> None:
