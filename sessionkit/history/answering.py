@@ -7,6 +7,7 @@ hand it over to a thread, piece by piece.
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
+from inspect import isawaitable
 from itertools import takewhile
 
 from sessionkit.history.keeping import attributes_of, session_of, stored_of
@@ -294,10 +295,11 @@ def pieces_of(answer: Piece | Iterable[Piece]) -> Generator[Piece]:
     elif isinstance(answer, Iterable) and not isinstance(answer, Mapping | bytes):
         yield from answer
     else:
-        msg = (
-            f"respond gave {type(answer).__name__}, which is no answer; ChatMessage.from_openai() and from_anthropic() "
+        kind = type(answer).__name__
+        hint = (
+            "sessionkit.aio awaits it" if isawaitable(answer) else "ChatMessage.from_openai() or from_dict() makes one"
         )
-        msg += "make messages of what those return"
+        msg = f"respond gave {kind}, which is no answer: {hint}"
         raise TypeError(msg)
 
 
@@ -314,8 +316,7 @@ def said_messages(said: Said) -> list[ChatMessage] | None:
     messages = [said] if isinstance(said, ChatMessage) else list(said)
     for message in [said] if isinstance(said, Mapping) else messages:
         if not isinstance(message, ChatMessage):
-            msg = (
-                f"what is said is text or ChatMessages, not {type(message).__name__}: ChatMessage.from_dict() makes one"
-            )
+            kind = type(message).__name__
+            msg = f"what is said is text or ChatMessages, not {kind}: ChatMessage.from_dict() makes one"
             raise TypeError(msg)
     return messages

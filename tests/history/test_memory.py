@@ -186,3 +186,15 @@ def test_what_a_backend_lacks_is_named() -> None:
     """A backend that can't keep turns is refused at once; the error names what is missing."""
     with pytest.raises(UnsupportedOperationError, match=r"DictBackend offers no write\(\).*Memory\(\) needs"):
         Memory(DictBackend())
+
+
+def test_an_agent_that_must_be_awaited_is_told_where(backend: OpenBackend) -> None:
+    """An agent that is a coroutine function gives no answer here; the error says what awaits it."""
+
+    async def answer() -> str:
+        return "yo"
+
+    awaitable: Any = answer()
+    with pytest.raises(TypeError, match=r"sessionkit\.aio awaits it"):
+        Memory(backend)(lambda _heard: awaitable)("s", HI)
+    awaitable.close()
