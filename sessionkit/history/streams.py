@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import attrs
 
-from sessionkit.errors import SessionKitError
+from sessionkit.errors import InvalidMessageError, SessionKitError
 from sessionkit.history.tail import Draft, Tail, Told, nothing_told
 from sessionkit.keys import check_not_negative, check_text
 from sessionkit.messages import ChatMessage, ToolCall
@@ -44,6 +44,7 @@ class AnswerStream:
         self._calls: dict[str, ToolCall] = {}
         self._final: ChatMessage | None = None
         self._is_over = False
+        self._is_closing = False
         self._is_changed = False
         self._stored_at = -float("inf")
 
@@ -124,25 +125,37 @@ class AnswerStream:
 
     def complete(self) -> None:
         """The answer is whole: what `finish` has said that it is, else what was written, ``completed``."""
-        self._is_over = self._is_changed = True
+        self._is_over = self._is_closing = self._is_changed = True
         self._shell = attrs.evolve(self._shell, status=COMPLETED)
 
     def abandon(self, error: BaseException) -> None:
         """It was cut off: store what was written, ``incomplete``; what keeps it from that goes into a note of `error`.
 
-        Where it is whole and was stored so after all, it stays. In a forked process it is the parent's.
+        Where it is whole, by `finish` or because it was stored so after all, it stays whole. In a forked process it is
+        the parent's.
         """
         if not self._tail.is_here:
             return
         try:
-            if self._is_over and self._tail.holds(self.message):
-                return
-            self._final, self._is_over = None, True
-            self._shell = attrs.evolve(self._shell, status=INCOMPLETE)
-            if self._is_changed and not self.is_empty:
-                self.store()
+            if not self._is_whole():
+                self._final, self._is_over = None, True
+                self._shell = attrs.evolve(self._shell, status=INCOMPLETE)
+                if self._is_changed and not self.is_empty:
+                    self.store()
         except SessionKitError as failure:
             error.add_note(f"and the end of the answer could not be stored: {failure}")
+
+    def _is_whole(self) -> bool:
+        """Whether it is in the store as a whole, at the latest now."""
+        if self._is_closing:
+            return self._tail.holds(self.message)
+        if self._final is None:
+            return False
+        try:
+            self.store()
+        except InvalidMessageError:
+            return False
+        return True
 
     def _check_grows(self) -> None:
         if self._is_over:

@@ -94,6 +94,20 @@ def test_a_final_message_takes_its_place(backend: OpenBackend) -> None:
         assert backend.load("s") == [whole]
 
 
+def test_a_final_message_outlives_an_error_after_it(backend: OpenBackend) -> None:
+    """Where the body raises after `finish`, the answer is stored as a whole all the same."""
+
+    def finish_and_raise() -> None:
+        with turn(backend, "s") as mine, mine.stream(interval=3600) as answer:
+            answer.write("It com")
+            answer.finish(HI)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        finish_and_raise()
+    assert backend.load("s") == [HI]
+
+
 def test_other_fields_can_be_set(backend: OpenBackend) -> None:
     """What is known only at the end, such as the usage, is stored with it."""
     with turn(backend, "s") as mine:
