@@ -115,17 +115,13 @@ class Tail:
         self._count += len(messages) - (place is not None)
         if messages:
             self._grows, self._place = self._grows[-1:], newest
-            self._behind = [] if place is None else behind
         return True
 
     def _look(self) -> tuple[SessionMetadata | None, ChatMessage | None]:
         """Find out how the session stands; what is known of it, and the message that grows, as it is found there."""
         metadata, found = at_one_moment(self._turn.store, self._turn.key, self._find)
         self._count, self._place, message, self._behind = found
-        if metadata is None:
-            self._turn.heartbeat()  # raises: somebody has deleted it
-        else:
-            self._revision = metadata.revision
+        self._revision = None if metadata is None else metadata.revision
         return metadata, message
 
     def _find(self) -> tuple[int, int | None, ChatMessage | None, list[ChatMessage]]:

@@ -107,6 +107,9 @@ def test_a_message_after_pieces_is_the_whole_answer(history: SessionHistory) -> 
     blocks = ChatMessage("assistant", [{"type": "thinking", "thinking": "?"}, {"type": "text", "text": "yo!"}])
     session = history.run("hi", respond=lambda _heard: ["yo", blocks])
     assert session.messages[1:] == [blocks]
+    padded = ChatMessage("assistant", "\n yo")
+    session = history.run("hi", respond=lambda _heard: [" yo ", padded])
+    assert session.messages[1:] == [padded]
     session = history.run("hi", respond=lambda _heard: ["no, ", YO])
     assert contents(session) == ["hi", "no, ", "yo"]
 
@@ -186,9 +189,10 @@ def test_a_reader_that_fails_stops_the_agent(history: SessionHistory, backend: O
     def fail(_piece: str) -> None:
         raise BrokenPipeError
 
-    with pytest.raises(BrokenPipeError):
+    with pytest.raises(BrokenPipeError) as caught:
         history.run(HI, respond=lambda _heard: held, session=Session("s"), on_text=fail)
     assert closed
+    assert caught.tb is not None  # whose frames hold the iterator: nobody else has closed it
     assert [message.content for message in backend.load("s")] == ["hi", "a"]
 
 

@@ -236,6 +236,16 @@ def test_without_turns_the_oldest_are_deleted_all_the_same() -> None:
     assert keys(history) == ["d", "a"]
 
 
+def test_without_turns_one_that_has_changed_is_spared() -> None:
+    """Where no turn can be begun, a session that somebody has written to since the list was made is not deleted."""
+    backend = WithoutTurns()
+    for name in "abc":
+        backend.append(name, SAID)
+    meddled: Any = Meddled(backend, CALLS.index("get_session_metadata"), lambda: backend.append("a", SAID))
+    assert SessionHistory(meddled).enforce_max_sessions(2) == 1
+    assert sorted(backend.list_sessions()) == ["a", "c"]
+
+
 TURNS = """
 refused = 0
 for number in range(150):

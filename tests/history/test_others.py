@@ -9,6 +9,7 @@ import sessionkit
 from sessionkit import ChatMessage, OpenBackend, UnknownSessionError, Usage
 from sessionkit.history import Session, SessionHistory, Turn, turn
 from sessionkit.history.continuing import Continuation
+from sessionkit.history.tail import Tail
 from tests.history.processes import Worker
 
 HI = ChatMessage("user", "hi")
@@ -35,6 +36,61 @@ def test_equal_messages_are_told_apart_by_their_place(backend: OpenBackend) -> N
     assert contents(backend) == ["a", "abc"]
 
 
+def test_an_equal_message_elsewhere_is_not_taken_for_it(backend: OpenBackend) -> None:
+    """Where an answer without a timestamp is removed, a message that is equal to it is left as it is."""
+    equal = ChatMessage("assistant", "a", status="incomplete")
+    backend.append("s", equal)
+    with turn(backend, "s") as mine, mine.stream(interval=0, timestamp=None) as answer:
+        answer.write("a")
+        backend.remove_last("s")
+        answer.write("b")
+    assert contents(backend) == ["a", "ab"]
+
+
+def test_places_are_counted(backend: OpenBackend) -> None:
+    """After messages that were put in each other's place, the place of the next one is known."""
+    with turn(backend, "s") as mine:
+        tail = Tail(mine)
+        for text in "abc":
+            tail.put([ChatMessage("assistant", text)])
+        tail.settle()
+        tail.put([ChatMessage("assistant", "d")])
+        backend.append("s", HI)
+        tail.put([ChatMessage("assistant", "e")])
+    assert contents(backend) == ["c", "e", "hi"]
+
+
+def test_a_model_is_told_where_others_have_none(backend: OpenBackend) -> None:
+    """What somebody else saves without a model does not take away the one that the answers name."""
+    history = SessionHistory(backend)
+
+    def respond(_heard: list[ChatMessage]) -> Iterator[ChatMessage]:
+        other = history.load_session("s")
+        assert other is not None
+        other.metadata["x"] = 1
+        history.save_session(other)
+        yield ChatMessage("assistant", "yo", model="m")
+
+    session = history.run(HI, respond=respond, session=Session("s"))
+    assert (session.model, session.metadata) == ("m", {"x": 1})
+
+
+def test_another_session_of_the_same_id_goes_on(backend: OpenBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where somebody deletes a session and begins another of its id, while its turn is waited for, that one goes on."""
+    history = SessionHistory(backend)
+    history.create_session(Session("s", messages=[HI]))
+    true_begin = Turn.begin
+
+    def begin_another_first(self: Turn, wait: float, stuck_after: float | None) -> Any:
+        backend.delete_session("s")
+        backend.append("s", ChatMessage("user", "another"))
+        return true_begin(self, wait, stuck_after)
+
+    monkeypatch.setattr(Turn, "begin", begin_another_first)
+    history.continue_session("s", "more", respond=lambda _: "yo")
+    assert contents(backend) == ["another", "more", "yo"]
+
+
 def test_what_others_save_meanwhile_is_kept(backend: OpenBackend) -> None:
     """What somebody else saves of a session during an exchange is there after it, and the exchange's usage is added."""
     history = SessionHistory(backend)
@@ -45,6 +101,7 @@ def test_what_others_save_meanwhile_is_kept(backend: OpenBackend) -> None:
         assert other is not None
         other.usage.add(Usage(1000, 1000))
         other.model, other.agent_name, other.metadata["x"] = "m", "a", 1
+        other.ended_at = other.started_at
         history.save_session(other)
         yield ChatMessage("assistant", "two", usage=Usage(1, 1))
         yield ChatMessage("assistant", "three", usage=Usage(1, 1))
@@ -52,6 +109,7 @@ def test_what_others_save_meanwhile_is_kept(backend: OpenBackend) -> None:
     session = history.run(HI, respond=respond, session=Session("s"))
     assert (session.usage.total_input_tokens, session.usage.request_count) == (1003, 4)
     assert (session.model, session.agent_name, session.metadata) == ("m", "a", {"x": 1})
+    assert session.ended_at is None  # it has gone on since
     assert history.load_session("s") == session
 
 

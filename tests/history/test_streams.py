@@ -122,8 +122,8 @@ def test_other_fields_can_be_set(backend: OpenBackend) -> None:
 def test_nothing_written_leaves_no_message(backend: OpenBackend) -> None:
     """An answer without a piece, or with empty ones, or with fields alone, is none."""
     with turn(backend, "s") as mine, mine.stream(interval=0) as answer:
-        answer.write("")
         answer.set(model="m")
+        answer.write("")
     assert backend.load("s") == []
 
 

@@ -128,6 +128,30 @@ def test_what_was_streamed_outlives_a_final_message_that_cannot_be_stored(backen
         finish_badly()
     assert contents(backend) == ["hi", "abc", "de"]
 
+    def finish_badly_and_raise() -> None:
+        with turn(backend, "s") as mine, mine.stream(interval=3600) as answer:
+            answer.write("f")
+            answer.write("g")
+            answer.finish(bad)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        finish_badly_and_raise()
+    assert contents(backend) == ["hi", "abc", "de", "fg"]
+
+
+def test_a_turn_that_could_not_begin_has_nothing_to_end(backend: OpenBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the store can't be reached for a turn to begin, its error says that and no more, and no turn is left."""
+
+    def unavailable(*_arguments: Any, **_options: Any) -> None:
+        raise BackendUnavailableError("busy")
+
+    monkeypatch.setattr(type(backend), "begin_turn", unavailable)
+    with pytest.raises(BackendUnavailableError) as caught:
+        turn(backend, "s").__enter__()
+    assert not hasattr(caught.value, "__notes__")
+    assert backend.list_sessions() == []
+
 
 def test_an_end_is_tried_again(backend: OpenBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the store can't be reached just when a turn ends, it ends a little later."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -105,12 +106,16 @@ def test_a_turn_writes_load_and_replace(backend: OpenBackend) -> None:
     assert metadata.attributes == {"x": 1}
 
 
-def test_a_second_turn_is_told_who_holds_it(backend: OpenBackend) -> None:
+def test_a_second_turn_is_told_who_holds_it(backend: OpenBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     """A turn that finds another one running is refused, with its id, since when it runs and its last sign of life."""
     with turn(backend, "s") as theirs:
         before = backend.get_session_metadata("s")
+        asked = Mock()
+        monkeypatch.setattr(type(backend), "set_turn_state", asked)
         with pytest.raises(TurnTakenError, match=f"turn '{theirs.id}' runs in 's' since .* last heartbeat") as caught:
             turn(backend, "s").__enter__()
+        assert not asked.called  # what has not begun is not ended
+        monkeypatch.undo()
         assert caught.value.session_key == "s"
         assert caught.value.turn_id == theirs.id
         assert caught.value.since == theirs.started_at
