@@ -23,12 +23,6 @@ HI = ChatMessage("user", "hi")
 YO = ChatMessage("assistant", "yo")
 
 
-@pytest.fixture
-def backend() -> MemoryBackend:
-    """An empty store; what it can do is asked of every store elsewhere."""
-    return MemoryBackend()
-
-
 def state_of(backend: MemoryBackend) -> tuple[str, str | None] | None:
     """What the session is doing, and in which turn."""
     state = backend.get_session_state("s")
