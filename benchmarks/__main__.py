@@ -7,18 +7,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import aio, crowd, history, jsonl, shared, small, sqlite
 from benchmarks.measure import FULL, QUICK, Measured, Row, Run, Scale
 from benchmarks.report import as_json, header, line, machine, reached, record
+from benchmarks.rows import all_rows
 
 README = Path(__file__).with_name("README.md")
 
-ROWS: tuple[Row, ...] = tuple(
-    sorted(
-        [*aio.ROWS, *sqlite.ROWS, *jsonl.ROWS, *shared.ROWS, *small.ROWS, *crowd.ROWS, *history.ROWS],
-        key=lambda row: row.name,
-    )
-)
+ROWS = all_rows()
 
 
 def chosen(names: Sequence[str]) -> list[Row]:
@@ -39,10 +34,13 @@ def measure(rows: Sequence[Row], scale: Scale) -> dict[Row, Measured]:
     print(", ".join(f"{name} {value}" for name, value in machine().items()))
     print(header())
     results: dict[Row, Measured] = {}
-    for row in rows:
-        with tempfile.TemporaryDirectory(prefix="sessionkit-benchmark-") as folder:
-            results[row] = row.measure(Run(Path(folder), scale))
-        print(line(row, results[row]), flush=True)
+    with tempfile.TemporaryDirectory(prefix="sessionkit-benchmark-") as shared:
+        for row in rows:
+            if row.size > scale.most:
+                continue
+            with tempfile.TemporaryDirectory(prefix="sessionkit-benchmark-") as folder:
+                results[row] = row.measure(Run(Path(folder), scale, Path(shared)))
+            print(line(row, results[row]), flush=True)
     return results
 
 

@@ -71,6 +71,8 @@ class Scale:
     """How much is measured.
 
     Attributes:
+        name: what the figures are filed under; those of different scales can't be compared.
+        most: how large anything may be; rows of a larger size are left out, see `Row.size`.
         deep: how many messages the long session has, and how many sessions the long list.
         rounds: how often a round of many operations is repeated.
         per_round: how many operations such a round has; in full, what one batch of an index takes.
@@ -80,6 +82,8 @@ class Scale:
         starts: how many processes are started to see how long that takes.
     """
 
+    name: str
+    most: int
     deep: int
     rounds: int
     per_round: int
@@ -89,30 +93,61 @@ class Scale:
     starts: int
 
 
-FULL = Scale(deep=10_000, rounds=9, per_round=2_048, repeats=15, seconds=5, appends=1_000, starts=15)
-QUICK = Scale(deep=300, rounds=3, per_round=64, repeats=3, seconds=0.5, appends=20, starts=2)
+FULL = Scale(
+    "full",
+    most=1_000_000,
+    deep=10_000,
+    rounds=9,
+    per_round=2_048,
+    repeats=15,
+    seconds=5,
+    appends=1_000,
+    starts=15,
+)
+QUICK = Scale("quick", most=10_000, deep=2_000, rounds=5, per_round=512, repeats=5, seconds=0.5, appends=100, starts=5)
+SMOKE = Scale("smoke", most=200, deep=200, rounds=2, per_round=32, repeats=2, seconds=0.2, appends=10, starts=1)
+"""To see that everything runs; its figures mean nothing."""
 
 
 @attrs.frozen
 class Run:
-    """What a row is given: a fresh folder of its own, and how much to measure."""
+    """What a row is given.
+
+    Attributes:
+        folder: fresh, and its own.
+        scale: how much to measure.
+        shared: kept until the last row, for what several of them measure and takes long to make.
+    """
 
     folder: Path
     scale: Scale
+    shared: Path
 
     @property
     def corpus(self) -> Corpus:
         """As many messages as a long session has."""
         return generated(self.scale.deep)
 
+    def size(self, nominal: int) -> int:
+        """The size that a row is named for, or what the scale allows of it."""
+        return min(nominal, self.scale.most)
+
 
 @attrs.frozen
 class Measured:
-    """What a row found: its figure, and the samples and remarks behind it."""
+    """What a row found: its figure, and the samples, numbers and remarks behind it.
+
+    Attributes:
+        value: the figure.
+        samples: how long each operation of each contender took.
+        note: a remark, for people.
+        numbers: what else was counted, for plots and for the JSON.
+    """
 
     value: float
     samples: Mapping[str, Samples] = attrs.Factory(dict)
     note: str = ""
+    numbers: Mapping[str, float] = attrs.Factory(dict)
 
 
 @attrs.frozen
@@ -137,6 +172,7 @@ class Row:
         unit: of the figure; ``x`` is a ratio.
         measure: finds it.
         bound: what it must reach, where anything is demanded.
+        size: how large what it measures is (messages, sessions); a scale that allows less leaves the row out.
     """
 
     name: str
@@ -144,6 +180,7 @@ class Row:
     unit: str
     measure: Callable[[Run], Measured]
     bound: Bound | None = None
+    size: int = 0
 
 
 def interleave(

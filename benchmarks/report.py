@@ -58,6 +58,7 @@ def as_json(results: Mapping[Row, Measured], *, quick: bool) -> dict[str, Any]:
                 "at_least": row.bound is not None and row.bound.at_least,
                 "reached": reached(row, measured),
                 "note": measured.note,
+                "numbers": dict(measured.numbers),
                 "microseconds": {name: _summary(samples) for name, samples in measured.samples.items()},
             }
             for row, measured in results.items()

@@ -9,13 +9,19 @@ import pytest
 
 from benchmarks import __main__ as command
 from benchmarks.corpus import ABSENT, RARE, common_word, generated
-from benchmarks.measure import QUICK, Bound, Measured, Row, Run, Samples, interleave, ratio
+from benchmarks.measure import SMOKE, Bound, Measured, Row, Run, Samples, interleave, ratio
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What rows of one run share."""
+    return tmp_path_factory.mktemp("shared")
 
 
 @pytest.mark.parametrize("row", command.ROWS, ids=lambda row: row.name)
-def test_row_gives_a_figure(row: Row, tmp_path: Path) -> None:
+def test_row_gives_a_figure(row: Row, tmp_path: Path, shared: Path) -> None:
     """Every row runs on a fresh folder and finds a number that can be compared with a bound; a crowd loses nothing."""
-    measured = row.measure(Run(tmp_path, QUICK))
+    measured = row.measure(Run(tmp_path, SMOKE, shared))
     assert math.isfinite(measured.value)
     assert row.unit != "lost" or measured.value == 0
     for samples in measured.samples.values():

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from benchmarks.floors import append_line, read_ends, read_lines, read_tail
 from benchmarks.measure import Bound, Measured, Row, Run, compared, interleave
-from benchmarks.shared import fill
+from benchmarks.rows.shared import fill
 from benchmarks.stores import JSONL
 
 _LAST = 50

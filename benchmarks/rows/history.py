@@ -6,7 +6,7 @@ from functools import partial
 from typing import cast
 
 from benchmarks.measure import Bound, Measured, Row, Run, compared, interleave
-from benchmarks.shared import SHALLOW
+from benchmarks.rows.shared import SHALLOW
 from benchmarks.stores import ON_DISK, Store
 from sessionkit import ChatMessage, OpenBackend, SupportsTurns, SupportsWrite
 from sessionkit.history import Memory, Session, SessionHistory, turn, window

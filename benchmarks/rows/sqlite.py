@@ -6,7 +6,7 @@ from functools import partial
 from benchmarks.corpus import Corpus, recorded
 from benchmarks.floors import BareSessions, BareTable
 from benchmarks.measure import Bound, Measured, Row, Run, compared, interleave
-from benchmarks.shared import SHALLOW, fill
+from benchmarks.rows.shared import SHALLOW, fill
 from benchmarks.stores import SQLITE
 from sessionkit import SessionQuery
 
