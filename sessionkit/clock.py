@@ -22,7 +22,7 @@ def now() -> int:
 
 def to_datetime(microseconds: int) -> datetime:
     """The moment as a timezone-aware UTC datetime, exactly."""
-    return _EPOCH + timedelta(microseconds=microseconds)
+    return _EPOCH + timedelta(0, 0, microseconds)
 
 
 def from_datetime(moment: datetime) -> int:

@@ -165,16 +165,11 @@ class SessionQuery:
         """Whether the filters hold: everything but the keyword, `limit` and `offset`."""
         return (
             (self.key_prefix is None or metadata.key.startswith(self.key_prefix))
-            and all(
-                wanted is None or wanted == found
-                for wanted, found in (
-                    (self.agent_alias, metadata.agent_alias),
-                    (self.channel_id, metadata.channel_id),
-                    (self.room_id, metadata.room_id),
-                    (self.sender_id, metadata.sender_id),
-                    (self.state, metadata.state),
-                )
-            )
+            and (self.agent_alias is None or self.agent_alias == metadata.agent_alias)
+            and (self.channel_id is None or self.channel_id == metadata.channel_id)
+            and (self.room_id is None or self.room_id == metadata.room_id)
+            and (self.sender_id is None or self.sender_id == metadata.sender_id)
+            and (self.state is None or self.state == metadata.state)
             and self._active_then(metadata.last_activity)
             and all(
                 name in metadata.attributes and _same(metadata.attributes[name], wanted)

@@ -29,39 +29,31 @@ from sessionkit.record import (
 from sessionkit.record_backend import RecordBackend, T
 from sessionkit.registry import BackendURL
 from sessionkit.warn import warn_caller
-from sessionkit_sqlite import failures, rows, terms
-from sessionkit_sqlite.rows import NEWEST_FIRST, READ_COLUMNS, to_record, transaction
-from sessionkit_sqlite.schema import SPAN_BITS, give_back_space
+from sessionkit_sqlite import failures, listing, rows, settling, terms
+from sessionkit_sqlite.rows import to_record, transaction
+from sessionkit_sqlite.schema import give_back_space
 from sessionkit_sqlite.search import find_sessions
 from sessionkit_sqlite.store import Mode, Store, Synchronous
+from sessionkit_sqlite.tails import Tails
 
 _LARGEST = 2**62  # any limit beyond it is none
 
-# Not INSERT ... SELECT: beside a trigger, SQLite would put the row into a temporary table first. For an unknown session
-# the time is NULL, which the table refuses.
-_APPEND = """
-INSERT INTO messages (id, created_at, turns, tool_calls, message) VALUES (
-    (SELECT number << 32 | position + 1 FROM sessions WHERE key = ?),
-    (SELECT max(last_activity, ?) FROM sessions WHERE key = ?),
-    ?, ?, CAST(? AS TEXT)
-)
+_TAIL = "BETWEEN s.number << 32 AND s.number << 32 | 0xFFFFFFFF"
+
+_NEWEST = f"(SELECT max(m.id) FROM sessions AS s JOIN messages AS m ON m.id {_TAIL} WHERE s.key = ?1)"
+
+# A message that neither the session's row nor the index knows can be replaced alone: the tail, almost always.
+_REPLACE = f"""
+UPDATE messages SET message = CAST(?2 AS TEXT), turns = ?3, tool_calls = ?4, replacements = replacements + 1,
+    replaced_at = max(?5, created_at, ifnull(replaced_at, created_at))
+WHERE id = {_NEWEST} AND id & 0xFFFFFFFF > (SELECT settled FROM sessions WHERE number = id >> 32)
+    AND id >= (SELECT since FROM pending WHERE number = id >> 32)
 """
 
-_NEWEST = """
-(SELECT max(m.id) FROM sessions AS s JOIN messages AS m ON m.id BETWEEN s.number << 32 AND s.number << 32 | 0xFFFFFFFF
- WHERE s.key = ?)
+_OF_SESSION = f"""
+FROM sessions AS s JOIN messages AS m ON m.id {_TAIL} WHERE s.key = ? ORDER BY m.id
 """
-
-# A message that waits to be indexed can be replaced without touching the index: the tail, almost always.
-_REPLACE_UNINDEXED = f"""
-UPDATE messages SET message = CAST(? AS TEXT), turns = ?, tool_calls = ?, replaced_at = ?
-WHERE id = {_NEWEST} AND id >= (SELECT since FROM pending WHERE number = id >> 32)
-"""
-
-_OF_SESSION = """
-FROM sessions AS s JOIN messages AS m ON m.id BETWEEN s.number << 32 AND s.number << 32 | 0xFFFFFFFF
-WHERE s.key = ? ORDER BY m.id
-"""
+_LOOK = settling.current("s.key = ?")
 _LOAD_MESSAGES = f"SELECT CAST(m.message AS BLOB) {_OF_SESSION}"
 _LOAD = f"SELECT CAST(m.message AS BLOB), m.created_at, m.id {_OF_SESSION}"
 
@@ -93,8 +85,10 @@ class SQLiteBackend(RecordBackend):
         check_not_negative(busy_timeout, "busy_timeout")
         check_not_negative(max_message_bytes, "max_message_bytes")
         self._max_message_bytes = max_message_bytes
-        self._until_check = 1  # processes that live shorter than it takes to check would never index
+        # Processes that live shorter than it takes to settle and to check would never do either.
+        self._until_settling = self._until_check = 1
         self._store = Store(Path(path), mode=mode, synchronous=synchronous, busy_timeout=busy_timeout)
+        self._tails = Tails(self._store.writing)
 
     def load(self, session_key: str, /) -> list[ChatMessage]:
         check_session_key(session_key)
@@ -108,15 +102,12 @@ class SQLiteBackend(RecordBackend):
     def append(self, session_key: str, message: ChatMessage, /) -> None:
         check_session_key(session_key)
         raw = self._encoded(message)
-        values = (session_key, now(), session_key, message.is_turn, message.tool_call_count, raw)
+        values = (now(), message.is_turn, message.tool_call_count, raw)
         with self._store.writing as connection:
-            try:
-                connection.execute(_APPEND, values)
-            except sqlite3.IntegrityError:
-                with transaction(connection):
-                    rows.create_row(connection, session_key)
-                    connection.execute(_APPEND, values)
-            self._index_now_and_then(connection, 1)
+            if not self._tails.append(connection, session_key, *values):
+                newest = rows.append(connection, session_key, values)
+                self._tails.note(session_key, newest)
+            self._tidy_now_and_then(connection, 1)
 
     def remove_last(self, session_key: str, /) -> bool:
         check_session_key(session_key)
@@ -128,9 +119,8 @@ class SQLiteBackend(RecordBackend):
             return True
 
     def list_sessions(self) -> list[str]:
-        with self._store.reading as connection:
-            found = connection.execute(f"SELECT key FROM sessions {NEWEST_FIRST}").fetchall()
-        return [key for (key,) in found]
+        with self._store.reading as connection, transaction(connection, "DEFERRED"):
+            return listing.keys(connection)
 
     def load_with_timestamps(self, session_key: str, /, *, last: int | None = None) -> list[TimestampedMessage]:
         if last is not None:
@@ -143,26 +133,33 @@ class SQLiteBackend(RecordBackend):
     def update_last(self, session_key: str, message: ChatMessage, /) -> bool:
         check_session_key(session_key)
         raw = self._encoded(message)
-        values = (raw, message.is_turn, message.tool_call_count, now(), session_key)
+        values = (session_key, raw, message.is_turn, message.tool_call_count, now())
         with self._store.writing as connection:
-            if connection.execute(_REPLACE_UNINDEXED, values).rowcount:
+            if connection.execute(_REPLACE, values).rowcount:
                 return True
             with transaction(connection):
                 (newest,) = connection.execute(f"SELECT {_NEWEST}", (session_key,)).fetchone()
                 if newest is None:
                     return False
+                settling.unsettle(connection, newest)
                 terms.forget_newest(connection, newest)
-                connection.execute(_REPLACE_UNINDEXED, values)
+                connection.execute(_REPLACE, values)
                 return True
 
     def list_sessions_with_metadata(self) -> list[SessionMetadata]:
-        return self._listed(f"TRUE {NEWEST_FIRST}")
+        damaged: list[CorruptSessionError] = []
+        with self._store.reading as connection, transaction(connection, "DEFERRED"):
+            listed = [metadata for _, metadata in listing.newest_first(connection, damaged)]
+        rows.warn_of(damaged)
+        return listed
 
     def compact(self, session_key: str, /) -> None:
         check_session_key(session_key)
         with self._store.writing as connection, rows.changing(connection, session_key) as session:
             aside = 0 if session is None else rows.set_corrupt_aside(connection, session)
         with failures.partly(applied=aside), self._store.writing as connection:
+            with transaction(connection):
+                settling.settle(connection)
             while terms.index_batch(connection, at_least=1):
                 pass
             give_back_space(connection)
@@ -173,9 +170,9 @@ class SQLiteBackend(RecordBackend):
         deleted = 0
         while True:  # some at a time, so that nobody waits for long
             with failures.partly(applied=deleted), self._store.writing as connection, transaction(connection):
+                settling.settle(connection)
                 stale = connection.execute(
-                    "SELECT key FROM sessions WHERE active_span <= ? AND last_activity < ? LIMIT 100",
-                    (oldest >> SPAN_BITS, oldest),
+                    "SELECT key FROM sessions WHERE last_activity < ? LIMIT 100", (oldest,)
                 ).fetchall()
                 for (key,) in stale:
                     rows.delete(connection, key)
@@ -210,12 +207,12 @@ class SQLiteBackend(RecordBackend):
             return rows.delete(connection, session_key)
 
     def list_running_sessions(self) -> list[SessionMetadata]:
-        return self._listed(f"state = '{RUNNING}' ORDER BY turn_started_at DESC, key")
+        return self._running("TRUE", "turn_started_at DESC")
 
     def list_stuck_sessions(self, threshold_secs: float, /) -> list[SessionMetadata]:
         check_not_negative(threshold_secs, "threshold_secs")
         oldest = _whole(now() - threshold_secs * 1_000_000)
-        return self._listed(f"state = '{RUNNING}' AND heartbeat_at < ? ORDER BY heartbeat_at, key", oldest)
+        return self._running("heartbeat_at < ?", "heartbeat_at", oldest)
 
     def write(
         self,
@@ -247,7 +244,7 @@ class SQLiteBackend(RecordBackend):
                     moment = session.record.changed()
                     rows.insert(connection, session, [(moment, raw, message) for raw, message in added])
                 session.record.merge(attributes)
-            self._index_now_and_then(connection, len(added))
+            self._tidy_now_and_then(connection, len(added))
             return session.record.revision
 
     def load_first(self, session_key: str, count: int, /) -> list[TimestampedMessage]:
@@ -274,7 +271,7 @@ class SQLiteBackend(RecordBackend):
                     raise ConflictError(msg)
                 session.record = SessionRecord.restored(metadata, times, session.record.revision - 1)
                 rows.insert(connection, session, list(zip(times, encoded, kept, strict=True)))
-            self._index_now_and_then(connection, len(kept))
+            self._tidy_now_and_then(connection, len(kept))
 
     def close(self) -> None:
         """Close the file, after the calls that are using it; one that takes longer than a second is interrupted."""
@@ -309,9 +306,10 @@ class SQLiteBackend(RecordBackend):
                 where = f"row {number} of messages in {self._store.name}"
                 warn_caller(f"a message of {session_key!r} was skipped, {where}: {error}", CorruptRecordWarning)
 
-    def _listed(self, condition: str, *values: int) -> list[SessionMetadata]:
+    def _running(self, condition: str, order: str, *values: int) -> list[SessionMetadata]:
+        of_running = f"s.number IN (SELECT number FROM sessions WHERE state = '{RUNNING}' AND {condition})"
         with self._store.reading as connection:
-            found = connection.execute(f"SELECT {READ_COLUMNS} FROM sessions WHERE {condition}", values).fetchall()
+            found = connection.execute(f"{settling.current(of_running)} ORDER BY {order}, key", values).fetchall()
         damaged: list[CorruptSessionError] = []
         listed = [metadata for _, metadata in rows.readable(found, damaged)]
         rows.warn_of(damaged)
@@ -319,7 +317,7 @@ class SQLiteBackend(RecordBackend):
 
     def _look(self, session_key: str, look: Callable[[SessionRecord], T], /) -> T | None:
         with self._store.reading as connection:
-            row = connection.execute(f"SELECT {READ_COLUMNS} FROM sessions WHERE key = ?", (session_key,)).fetchone()
+            row = connection.execute(_LOOK, (session_key,)).fetchone()
         return None if row is None else look(to_record(row))
 
     def _edit(self, session_key: str, change: Callable[[SessionRecord], T], /, *, create: bool) -> T | None:
@@ -329,16 +327,20 @@ class SQLiteBackend(RecordBackend):
         ):
             return None if session is None else change(session.record)
 
-    def _index_now_and_then(self, connection: sqlite3.Connection, added: int) -> None:
+    def _tidy_now_and_then(self, connection: sqlite3.Connection, added: int) -> None:
+        """Settle, and index what has come together, where this process has added enough since it last did."""
+        self._until_settling -= added
         self._until_check -= added
-        if self._until_check > 0:
+        if self._until_settling > 0 and self._until_check > 0:
             return
-        self._until_check = terms.CHECK_EVERY
+        self._until_settling = settling.EVERY
         try:
-            for _ in range(added):  # who adds many indexes many, who adds one waits for one batch
-                if not terms.index_batch(connection):
-                    return
-            self._until_check = 1  # there may be more
+            with transaction(connection):
+                settling.settle(connection)
+            if self._until_check <= 0:
+                self._until_check = terms.CHECK_EVERY
+                if not terms.index_batches(connection, added):
+                    self._until_check = 1  # there may be more
         except sqlite3.Error:
             # The messages are stored, and found without the index: only the caller's next writes may say what is wrong.
             if connection.in_transaction:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from sessionkit.errors import BackendUnavailableError
 from sessionkit_sqlite.failures import shown
-from sessionkit_sqlite.schema import check_version, migrate
+from sessionkit_sqlite.schema import VERSION, check_version, migrate
 from sessionkit_sqlite.terms import adopt_index
 
 State = tuple[tuple[int, int, int] | None, tuple[int, int, int] | None]
@@ -126,8 +126,13 @@ def _log_of(path: Path) -> Path:
 
 def _checked(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
     try:
-        if check_version(connection, path) == 0:
+        version = check_version(connection, path)
+        if version == 0:
             msg = f"{shown(path)} holds no sessions yet, and a store that is opened to read (mode=ro) is not created"
+            raise BackendUnavailableError(msg)
+        if version < VERSION:
+            older = f"{shown(path)} has layout {version}, which this sessionkit brings to {VERSION} when it may write"
+            msg = f"{older}: open it once without mode=ro"
             raise BackendUnavailableError(msg)
     except BaseException:
         connection.close()

@@ -13,17 +13,26 @@ from sessionkit.messages import ChatMessage
 from sessionkit.models import SessionMetadata
 from sessionkit.record import SessionRecord
 from sessionkit.warn import warn_caller
-from sessionkit_sqlite import terms
+from sessionkit_sqlite import settling, terms
 from sessionkit_sqlite.schema import SESSION_COLUMNS
 
 _COLUMNS = ", ".join(SESSION_COLUMNS)
 
-# The attributes as bytes, so that damaged ones don't keep SQLite from giving the other rows.
-READ_COLUMNS = f"key, number, {', '.join(SESSION_COLUMNS[:-1])}, CAST(attributes AS BLOB)"
-"""What `to_record` takes."""
 
-NEWEST_FIRST = "ORDER BY active_span DESC, last_activity DESC, key"
-"""Most recently active first, ties by key, by the index on the spans of activity."""
+# Not INSERT ... SELECT: beside a trigger, SQLite would put the row into a temporary table first. For an unknown session
+# the time is NULL, which the table refuses.
+_APPEND = """
+INSERT INTO messages (id, created_at, turns, tool_calls, message) VALUES (
+    (SELECT 1 + max(number << 32 | position, ifnull((
+        SELECT max(id) FROM messages WHERE id BETWEEN number << 32 AND number << 32 | 0xFFFFFFFF
+     ), 0)) FROM sessions WHERE key = ?1),
+    (SELECT max(?2, last_activity, ifnull((
+        SELECT max(created_at, ifnull(replaced_at, created_at)) FROM messages
+        WHERE id BETWEEN number << 32 AND number << 32 | 0xFFFFFFFF ORDER BY id DESC LIMIT 1
+     ), ?2)) FROM sessions WHERE key = ?1),
+    ?3, ?4, CAST(?5 AS TEXT)
+)
+"""
 
 
 @attrs.define
@@ -69,7 +78,7 @@ def creating(connection: sqlite3.Connection, session_key: str) -> AbstractContex
 
 
 def to_record(row: Sequence[Any]) -> SessionRecord:
-    """The record that the values of `READ_COLUMNS` make.
+    """The record that the values of `settling.READ_COLUMNS` make.
 
     Raises:
         CorruptSessionError: the attributes can't be read.
@@ -111,7 +120,7 @@ def find(connection: sqlite3.Connection, session_key: str, *, is_new: bool = Fal
     Raises:
         CorruptSessionError: it can't be read.
     """
-    row = connection.execute(f"SELECT position, {READ_COLUMNS} FROM sessions WHERE key = ?", (session_key,)).fetchone()
+    row = connection.execute(settling.FIND, (session_key,)).fetchone()
     return None if row is None else SessionRow(row[2], row[0], to_record(row[1:]), is_new)
 
 
@@ -126,11 +135,13 @@ def create_row(connection: sqlite3.Connection, session_key: str) -> None:
 
 
 def _write_back(connection: sqlite3.Connection, session: SessionRow) -> None:
-    """Store what the record has become."""
+    """Store what the record has become, which tells of all messages."""
     connection.execute(
-        f"UPDATE sessions SET ({_COLUMNS}) = ({', '.join('?' * len(SESSION_COLUMNS))}) WHERE number = ?",
-        (*_columns(session.record), session.number),
+        f"UPDATE sessions SET ({_COLUMNS}) = ({', '.join('?' * len(SESSION_COLUMNS))}), position = ?, settled = ?"
+        " WHERE number = ?",
+        (*_columns(session.record), session.position, session.position, session.number),
     )
+    connection.execute("DELETE FROM unsettled WHERE number = ?", (session.number,))
 
 
 def _columns(record: SessionRecord) -> list[Any]:
@@ -139,8 +150,19 @@ def _columns(record: SessionRecord) -> list[Any]:
     return [*values, encode_json(record.attributes, "attributes").decode()]
 
 
+def append(connection: sqlite3.Connection, session_key: str, values: Sequence[Any]) -> int:
+    """Store a message at the end, in a transaction of its own: the time, its counts and its JSON. Returns its id."""
+    try:
+        cursor = connection.execute(_APPEND, (session_key, *values))
+    except sqlite3.IntegrityError:
+        with transaction(connection):
+            create_row(connection, session_key)
+            cursor = connection.execute(_APPEND, (session_key, *values))
+    return cast("int", cursor.lastrowid)
+
+
 def insert(connection: sqlite3.Connection, session: SessionRow, added: list[tuple[int, bytes, ChatMessage]]) -> None:
-    """Store messages at the end: when, as what, and which. The trigger keeps `position` and ``pending``."""
+    """Store messages at the end: when, as what, and which. The trigger keeps ``pending``."""
     first = session.number << 32 | session.position + 1
     rows = [
         (first + i, moment, message.is_turn, message.tool_call_count, raw)
@@ -149,6 +171,7 @@ def insert(connection: sqlite3.Connection, session: SessionRow, added: list[tupl
     connection.executemany(
         "INSERT INTO messages (id, created_at, turns, tool_calls, message) VALUES (?, ?, ?, ?, CAST(? AS TEXT))", rows
     )
+    session.position += len(rows)
     session.record.count(len(rows), sum(row[2] for row in rows), sum(row[3] for row in rows))
 
 
@@ -170,12 +193,13 @@ def remove(connection: sqlite3.Connection, first: int, last: int) -> None:
 
 def delete(connection: sqlite3.Connection, session_key: str) -> bool:
     """Remove the session and everything about it, readable or not; whether it existed."""
-    row = connection.execute("SELECT number, revision FROM sessions WHERE key = ?", (session_key,)).fetchone()
+    row = connection.execute(settling.REVISION, (session_key,)).fetchone()
     if row is None:
         return False
     number, revision = row
     remove(connection, *_ids(number))
     connection.execute("DELETE FROM pending WHERE number = ?", (number,))
+    connection.execute("DELETE FROM unsettled WHERE number = ?", (number,))
     connection.execute("DELETE FROM corrupt_messages WHERE id BETWEEN ? AND ?", _ids(number))
     connection.execute("DELETE FROM sessions WHERE number = ?", (number,))
     connection.execute("UPDATE store SET highest_deleted_revision = max(highest_deleted_revision, ?)", (revision,))

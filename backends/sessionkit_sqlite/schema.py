@@ -1,16 +1,18 @@
 """What the file holds, and how an older file becomes a newer one.
 
 ``sessions``
-    One row a session, with everything that lists, states and counts ask, kept in the transaction that changes a
-    message. `number` is never given twice, so that nothing left over from a deleted session can be taken for a new
-    one's. `position` is that of the newest message ever stored; positions are not given twice either. `active_span` is
-    `last_activity` in spans of 16 ms, and indexed in its place: a list is read by spans and sorted within them, and a
-    session that is active many times in a span touches the index once.
+    One row a session, with everything that lists, states and counts ask, as it was when the session was last settled
+    (see `sessionkit_sqlite.settling`): with all messages up to position `settled`. `number` is never given twice, so
+    that nothing left over from a deleted session can be taken for a new one's. Nor are positions; `position` is the
+    highest that the row knows to be given.
+
+``unsettled``
+    The numbers of the sessions that may have messages beyond `settled`.
 
 ``messages``
     One b-tree and no second index. The id is ``number << 32 | position``, so a session is one range of ids, its tail
-    the end of that range. `turns` and `tool_calls` are what the message counts for; `replaced_at` is set by
-    `update_last`; `message` is the JSON of `ChatMessage.to_dict`.
+    the end of that range. `turns` and `tool_calls` are what the message counts for; `replaced_at` is when `update_last`
+    last replaced it, and `replacements` how often; `message` is the JSON of `ChatMessage.to_dict`.
 
 ``terms`` and ``pending``
     The full-text index, and which messages are not in it yet: of session `number`, those with an id from `since` on.
@@ -22,9 +24,9 @@
 ``store``
     One row: the highest revision that a deleted session had, and by which version of the terms the index was made.
 
-Times are integers of microseconds since 1970 UTC. Triggers keep ``sessions`` and ``pending`` in step with an added or
-a replaced message, so that `append` and `update_last` are one statement each. What an append costs is, above all, how
-many pages it touches: that of the message and that of the session, and no third.
+Times are integers of microseconds since 1970 UTC. `append` and `update_last` are one statement each, on ``messages``; a
+trigger sees to ``unsettled`` and ``pending``, which the first of many appends touches and no other. What an append
+costs is, above all, how many pages it touches: that of the message, and no second.
 """
 
 import sqlite3
@@ -34,9 +36,6 @@ from sessionkit.errors import BackendUnavailableError
 from sessionkit_sqlite.failures import shown
 
 APPLICATION_ID = 0x534B4954  # "SKIT", so that another program's database is never taken for ours
-
-SPAN_BITS = 14
-"""``active_span`` is ``last_activity >> SPAN_BITS``: 16 ms."""
 
 SESSION_COLUMNS = (
     "created_at",
@@ -58,14 +57,14 @@ SESSION_COLUMNS = (
 )
 """The columns of ``sessions`` that a `SessionRecord` holds, in its order."""
 
-_VERSION_1 = f"""
+_SESSIONS = """
 CREATE TABLE sessions (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     key TEXT NOT NULL UNIQUE,
     position INTEGER NOT NULL DEFAULT 0,
+    settled INTEGER NOT NULL DEFAULT 0,
     created_at INTEGER NOT NULL,
     last_activity INTEGER NOT NULL,
-    active_span INTEGER NOT NULL DEFAULT 0,
     revision INTEGER NOT NULL,
     message_count INTEGER NOT NULL,
     turn_count INTEGER NOT NULL,
@@ -81,52 +80,55 @@ CREATE TABLE sessions (
     heartbeat_at INTEGER,
     attributes TEXT NOT NULL
 );
-CREATE INDEX sessions_by_activity ON sessions (active_span);
+CREATE INDEX sessions_by_activity ON sessions (last_activity DESC, key);
 CREATE INDEX running_sessions ON sessions (turn_started_at) WHERE state = 'running';
+CREATE TABLE unsettled (number INTEGER PRIMARY KEY);
+"""
+_TRIGGER = """
+CREATE TRIGGER message_added AFTER INSERT ON messages
+WHEN NOT EXISTS (SELECT 1 FROM unsettled WHERE number = new.id >> 32) BEGIN
+    INSERT INTO unsettled VALUES (new.id >> 32);
+    INSERT OR IGNORE INTO pending VALUES (new.id >> 32, new.id);
+END;
+"""
+_LAYOUT = f"""{_SESSIONS}
 CREATE TABLE messages (
     id INTEGER PRIMARY KEY,
     created_at INTEGER NOT NULL,
     turns INTEGER NOT NULL,
     tool_calls INTEGER NOT NULL,
     replaced_at INTEGER,
-    message TEXT NOT NULL
+    message TEXT NOT NULL,
+    replacements INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE pending (number INTEGER PRIMARY KEY, since INTEGER NOT NULL);
 CREATE TABLE corrupt_messages (id INTEGER PRIMARY KEY, created_at INTEGER, message);
 CREATE TABLE store (highest_deleted_revision INTEGER NOT NULL, terms_version TEXT NOT NULL);
 INSERT INTO store VALUES (0, '');
-CREATE TRIGGER message_added AFTER INSERT ON messages BEGIN
-    UPDATE sessions SET
-        position = new.id & 0xFFFFFFFF,
-        last_activity = new.created_at,
-        revision = revision + 1,
-        message_count = message_count + 1,
-        turn_count = turn_count + new.turns,
-        tool_call_count = tool_call_count + new.tool_calls
-    WHERE number = new.id >> 32;
-    INSERT OR IGNORE INTO pending VALUES (new.id >> 32, new.id);
-END;
-CREATE TRIGGER message_replaced AFTER UPDATE OF replaced_at ON messages BEGIN
-    UPDATE sessions SET
-        last_activity = max(last_activity, new.replaced_at),
-        revision = revision + 1,
-        turn_count = turn_count + new.turns - old.turns,
-        tool_call_count = tool_call_count + new.tool_calls - old.tool_calls
-    WHERE number = new.id >> 32;
-END;
-CREATE TRIGGER session_created AFTER INSERT ON sessions BEGIN
-    UPDATE sessions SET active_span = last_activity >> {SPAN_BITS} WHERE number = new.number;
-END;
-CREATE TRIGGER session_active AFTER UPDATE OF last_activity ON sessions
-WHEN new.last_activity >> {SPAN_BITS} <> new.active_span BEGIN
-    UPDATE sessions SET active_span = last_activity >> {SPAN_BITS} WHERE number = new.number;
-END;
+{_TRIGGER}
 """
 
-_MIGRATIONS = (_VERSION_1,)
-"""The script that leads from each version to the next; version 0 is an empty file."""
+# Version 1 kept each session's row in step with every append, and its activity in spans, to touch the index less often.
+_FROM_1 = f"""
+DROP TRIGGER message_added;
+DROP TRIGGER message_replaced;
+DROP INDEX sessions_by_activity;
+DROP INDEX running_sessions;
+ALTER TABLE sessions RENAME TO old_sessions;
+{_SESSIONS}
+INSERT INTO sessions (number, key, position, settled, {", ".join(SESSION_COLUMNS)})
+    SELECT number, key, position, position, {", ".join(SESSION_COLUMNS)} FROM old_sessions;
+DELETE FROM sqlite_sequence WHERE name = 'sessions';
+INSERT INTO sqlite_sequence SELECT 'sessions', seq FROM sqlite_sequence WHERE name = 'old_sessions';
+DROP TABLE old_sessions;
+ALTER TABLE messages ADD COLUMN replacements INTEGER NOT NULL DEFAULT 0;
+{_TRIGGER}
+"""
 
-VERSION = len(_MIGRATIONS)
+_MIGRATIONS = (_FROM_1,)
+"""The script that leads from each version, 1 and on, to the next."""
+
+VERSION = 1 + len(_MIGRATIONS)
 
 
 def check_version(connection: sqlite3.Connection, path: Path) -> int:
@@ -158,7 +160,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         return
     connection.execute("BEGIN IMMEDIATE")
     version = check_version(connection, path)  # somebody else may have migrated it while we waited
-    for script in _MIGRATIONS[version:]:
+    for script in _MIGRATIONS[version - 1 :] if version else (_LAYOUT,):
         for statement in _statements(script):
             connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")

@@ -9,8 +9,7 @@ from sessionkit.errors import CorruptSessionError
 from sessionkit.models import SessionMetadata, SessionQuery
 from sessionkit.text import tokenize
 from sessionkit_sqlite import terms
-from sessionkit_sqlite.rows import NEWEST_FIRST, READ_COLUMNS, readable
-from sessionkit_sqlite.schema import SPAN_BITS
+from sessionkit_sqlite.listing import newest_first
 
 
 def find_sessions(
@@ -20,19 +19,29 @@ def find_sessions(
 
     Those that can't be read are left out, and added to `damaged`.
     """
-    where, values, scan = _condition(connection, query)
-    found = connection.execute(f"SELECT {READ_COLUMNS} FROM sessions WHERE {where} {NEWEST_FIRST}", values)
-    for number, metadata in readable(found, damaged):
+    conditions, values = _conditions(query)
+    scan = False
+    if query.terms:
+        expression = terms.match_expression(query.terms)
+        scan = expression is None or not terms.is_current(connection)
+        if not scan:
+            waiting = ", ".join(map(str, terms.unindexed_matches(connection, query.terms)))
+            conditions.append(
+                f"(number IN (SELECT rowid >> 32 FROM terms WHERE terms MATCH ?) OR number IN ({waiting}))"
+            )
+            values.append(expression)
+    active, times = _activity(query)
+    for number, metadata in newest_first(connection, damaged, conditions, values, active=active, times=times):
         if query.admits(metadata) and (not scan or _any_matches(connection, number, query.terms)):
             yield metadata
 
 
-def _condition(connection: sqlite3.Connection, query: SessionQuery) -> tuple[str, list[Any], bool]:
-    """What SQLite can say of the sessions wanted, its values, and whether the messages must be read all the same.
+def _conditions(query: SessionQuery) -> tuple[list[str], list[Any]]:
+    """What SQLite can say of the sessions wanted, and its values.
 
     It need not be all: what `SessionQuery.admits` refuses is left out afterwards.
     """
-    conditions, values = ["TRUE"], list[Any]()
+    conditions, values = list[str](), list[Any]()
     for column in ("agent_alias", "channel_id", "room_id", "sender_id", "state"):
         wanted = getattr(query, column)
         if wanted is not None:
@@ -41,21 +50,17 @@ def _condition(connection: sqlite3.Connection, query: SessionQuery) -> tuple[str
     if query.key_prefix:
         conditions.append("substr(key, 1, ?) = ?")
         values += [len(query.key_prefix), query.key_prefix.encode(errors="replace").decode()]
-    for condition, operator, moment in (
-        ("active_span >=", ">=", query.active_since),
-        ("active_span <=", "<", query.active_until),
-    ):
+    return conditions, values
+
+
+def _activity(query: SessionQuery) -> tuple[list[str], list[int]]:
+    """The same of their activity."""
+    conditions, times = list[str](), list[int]()
+    for operator, moment in ((">=", query.active_since), ("<", query.active_until)):
         if moment is not None:
-            conditions.append(f"{condition} ? AND last_activity {operator} ?")
-            values += [from_datetime(moment) >> SPAN_BITS, from_datetime(moment)]
-    if not query.terms:
-        return " AND ".join(conditions), values, False
-    expression = terms.match_expression(query.terms)
-    if expression is None or not terms.is_current(connection):
-        return " AND ".join(conditions), values, True
-    waiting = ", ".join(map(str, terms.unindexed_matches(connection, query.terms)))
-    conditions.append(f"(number IN (SELECT rowid >> 32 FROM terms WHERE terms MATCH ?) OR number IN ({waiting}))")
-    return " AND ".join(conditions), [*values, expression], False
+            conditions.append(f"last_activity {operator} ?")
+            times.append(from_datetime(moment))
+    return conditions, times
 
 
 def _any_matches(connection: sqlite3.Connection, number: int, wanted: frozenset[str]) -> bool:

@@ -72,7 +72,7 @@ class Store:
         self.synchronous: Synchronous = synchronous
         self.busy_timeout = min(busy_timeout, threading.TIMEOUT_MAX)
         self.closed = False
-        self.writing = _Writing(self)
+        self.writing = Writing(self)
         self.reading = _ReadingOnly(self) if mode == "ro" else _Reading(self)
         survive_forks(self)  # before anything is opened
         self._look_first()
@@ -288,12 +288,20 @@ class _ReadingOnly(_Connected):
             raise BackendUnavailableError(msg, retryable=True) from error
 
 
-class _Writing(_Connected):
-    """Also holds the file lock while it is entered."""
+class Writing(_Connected):
+    """Also holds the file lock while it is entered. In the lock file stands whose connection wrote last.
+
+    Attributes:
+        use: how often it was entered.
+        is_undisturbed: whether no other connection has written since the last time.
+    """
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
         self.lock_file: int | None = None
+        self.name = b""
+        self.use = 0
+        self.is_undisturbed = False
 
     def __del__(self) -> None:
         self._close_lock_file()
@@ -311,7 +319,13 @@ class _Writing(_Connected):
                 msg = f"{self.store.name} was opened with mode=ro, so nothing can be written"
                 raise BackendUnavailableError(msg)
             self.lock_file = open_lock_file(self.store.path)
+            self.name = os.urandom(16)
         acquire(self.lock_file, timeout=self.store.busy_timeout, since=since, path=self.store.name)
+        self.use += 1
+        self.is_undisturbed = os.pread(self.lock_file, 16, 0) == self.name
+        if not self.is_undisturbed:
+            with suppress(OSError):  # no room: then it never is
+                os.pwrite(self.lock_file, self.name, 0)
 
     def recover(self) -> None:
         try:

@@ -88,6 +88,14 @@ def index_batch(connection: sqlite3.Connection, *, at_least: int | None = None) 
     return len(texts)
 
 
+def index_batches(connection: sqlite3.Connection, most: int) -> bool:
+    """Index so many batches at most; whether that was all there is.
+
+    Who adds many messages indexes many, who adds one waits for one batch.
+    """
+    return any(not index_batch(connection) for _ in range(most))
+
+
 def forget(connection: sqlite3.Connection, first: int, last: int) -> None:
     """Take the messages of one session with those ids out of the index, before they go; within a transaction."""
     indexed = connection.execute(
@@ -165,7 +173,10 @@ def _start_anew(connection: sqlite3.Connection) -> None:
 
 
 def _waiting(connection: sqlite3.Connection) -> int:
-    """How many messages wait to be indexed, those that have gone since included: read from the ends, not counted."""
+    """How many messages of settled sessions wait to be indexed, those that have gone since included.
+
+    Read from the ends, not counted.
+    """
     (waiting,) = connection.execute(
         "SELECT sum(position - (since & 0xFFFFFFFF) + 1) FROM pending JOIN sessions USING (number)"
     ).fetchone()

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +10,6 @@ import pytest
 
 from sessionkit import ChatMessage, SessionMetadata, SessionQuery
 from sessionkit_sqlite import SQLiteBackend
-from sessionkit_sqlite.rows import NEWEST_FIRST
 
 
 @pytest.fixture
@@ -74,19 +74,28 @@ def test_the_work_of_a_change_does_not_grow(backend: SQLiteBackend, steps: StepC
 def test_lists_use_their_indexes(path: Path, backend: SQLiteBackend) -> None:
     """A page of the newest sessions, the running and the stuck ones are found without reading the others."""
     backend.append("k", ChatMessage.user("x"))
-    connection = sqlite3.connect(path)
-    for statement, index in (
-        ("SELECT key FROM sessions " + NEWEST_FIRST, "sessions_by_activity"),  # noqa: S608 -- our own constants
-        ("SELECT key FROM sessions WHERE state = 'running' ORDER BY turn_started_at DESC, key", "running_sessions"),
-        (
-            "SELECT key FROM sessions WHERE state = 'running' AND heartbeat_at < 5 ORDER BY heartbeat_at",
-            "running_sessions",
-        ),
-    ):
-        explained = connection.execute(f"EXPLAIN QUERY PLAN {statement}")
-        plan = " ".join(row[3] for row in explained)
-        assert index in plan, plan
-    connection.close()
+    statements: list[str] = []
+    backend.load("k")
+    tracing = backend._store.reading.connection
+    assert tracing is not None
+    with closing(sqlite3.connect(path)) as connection:
+        for look, index in (
+            (backend.list_sessions, "sessions_by_activity"),
+            (lambda: backend.search(SessionQuery(limit=5)), "sessions_by_activity"),
+            (backend.list_running_sessions, "running_sessions"),
+            (lambda: backend.list_stuck_sessions(5), "running_sessions"),
+        ):
+            statements.clear()
+            tracing.set_trace_callback(statements.append)
+            look()
+            tracing.set_trace_callback(None)
+            plans = [
+                " ".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}"))
+                for statement in statements
+                if statement.startswith("SELECT")
+            ]
+            assert any(index in plan for plan in plans), plans
+            assert [plan for plan in plans if " sessions" in plan and "SCAN" in plan and index not in plan] == [], plans
 
 
 def test_a_page_reads_no_more_than_a_page(backend: SQLiteBackend, steps: StepCounter) -> None:
