@@ -111,8 +111,8 @@ class SessionRecord:
             optional_datetime(self.heartbeat_at),
         )
 
-    def metadata(self, session_key: str) -> SessionMetadata:
-        """For `SessionBackend.get_session_metadata`; shares nothing with the record."""
+    def metadata(self, session_key: str, *, last_use: bool = False) -> SessionMetadata:
+        """For `SessionBackend.get_session_metadata`; shares nothing with the record, unless this is its last use."""
         return SessionMetadata(
             session_key,
             to_datetime(self.created_at),
@@ -129,7 +129,7 @@ class SessionRecord:
             self.turn_id,
             optional_datetime(self.turn_started_at),
             optional_datetime(self.heartbeat_at),
-            _own(self.attributes) if self.attributes else {},
+            self.attributes if last_use else _own(self.attributes),
             self.revision,
         )
 
@@ -194,6 +194,8 @@ def _said_at(message: ChatMessage) -> datetime | None:
 
 def _own(attributes: dict[str, JSON]) -> dict[str, JSON]:
     """A copy that shares nothing with the caller."""
+    if not attributes:
+        return {}
     copy: dict[str, JSON] = decode_json(encode_json(attributes, "attributes"))
     return copy
 

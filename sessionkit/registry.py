@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import attrs
@@ -16,14 +16,8 @@ import msgspec
 
 from sessionkit.defaults import as_open_backend
 from sessionkit.errors import BackendUnavailableError, BackendURLError, SessionKitError
-from sessionkit.os_errors import unavailable
 from sessionkit.protocol import CoreBackend, OpenBackend
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoints
-
-ENTRY_POINT_GROUP = "sessionkit.backends"
-"""Where third parties' distributions name their factories, the entry point's name being the scheme."""
+from sessionkit.third_parties import entry_points
 
 BUILT_IN: Mapping[str, str] = MappingProxyType(
     {
@@ -147,7 +141,7 @@ def register_backend(scheme: str, factory: Factory) -> None:
 
 def known_schemes() -> list[str]:
     """Every scheme that `open_backend` knows: built in, installed or registered."""
-    return sorted({*BUILT_IN, *_registered, *_entry_points().names})
+    return sorted({*BUILT_IN, *_registered, *(entry.name for entry in entry_points())})
 
 
 def open_backend(url: str | BackendURL | None = None, **options: Any) -> OpenBackend:
@@ -232,15 +226,6 @@ def _unquoted(part: str) -> str:
     return unquote(part, errors="strict")
 
 
-def _entry_points() -> "EntryPoints":
-    from importlib.metadata import entry_points  # noqa: PLC0415 -- half as dear as all of sessionkit
-
-    try:
-        return entry_points(group=ENTRY_POINT_GROUP)
-    except OSError as error:
-        raise unavailable(error, "the metadata of the installed distributions") from error
-
-
 def _factory(scheme: str) -> Factory:
     """The one factory that claims the scheme."""
     claims = list(_claims(scheme))
@@ -263,8 +248,9 @@ def _claims(scheme: str) -> Iterator[tuple[str, Callable[[], Factory]]]:
     """Who claims the scheme, and how to get the factory."""
     if scheme in BUILT_IN:
         yield f"sessionkit's own {BUILT_IN[scheme]}", partial(_import, BUILT_IN[scheme])
-    for entry in _entry_points().select(name=scheme):
-        yield f"{entry.dist.name if entry.dist else 'a distribution'}'s {entry.value}", entry.load
+    for entry in entry_points():
+        if entry.name == scheme:
+            yield f"{entry.dist.name if entry.dist else 'a distribution'}'s {entry.value}", entry.load
     for factory in _registered.get(scheme, ()):
         yield f"the registered {_described(factory)}", partial(_itself, factory)
 

@@ -149,7 +149,7 @@ class SQLiteBackend(RecordBackend):
     def list_sessions_with_metadata(self) -> list[SessionMetadata]:
         damaged: list[CorruptSessionError] = []
         with self._store.reading as connection, transaction(connection, "DEFERRED"):
-            listed = [metadata for _, metadata in listing.newest_first(connection, damaged)]
+            listed = [metadata for _, metadata in listing.newest_first(connection, damaged, listing.Conditions())]
         rows.warn_of(damaged)
         return listed
 

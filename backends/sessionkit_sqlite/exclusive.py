@@ -69,12 +69,13 @@ class Exclusive(ABC):
         Who has waited long is given it: else who has just let go of it, and need not wake up, would be quicker to take
         it again, for ever. Given at once to each in turn, it would rest while they wake up.
         """
-        waiter = self._next()
+        waiter = self._next() if self.waiting else None  # asked here too, as nearly always nobody waits
         if waiter is not None and time.monotonic() - waiter[2] > _LONG:
             self.holder[None] = waiter[0]  # while it is ours to give: later he may have had it, and let go of it
         else:
             self.holder.clear()
-            waiter = waiter or self._next()  # who has come meanwhile
+            if waiter is None and self.waiting:
+                waiter = self._next()  # who has come meanwhile
         if waiter is not None:
             with suppress(RuntimeError):  # it is awake
                 waiter[1].release()

@@ -1,10 +1,11 @@
 """Sessions in the order of their activity, those among them that are not settled too."""
 
 import sqlite3
-from bisect import insort
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
-from typing import Any
+from typing import Any, Self
+
+import attrs
 
 from sessionkit.errors import CorruptSessionError
 from sessionkit.models import SessionMetadata
@@ -13,37 +14,74 @@ from sessionkit_sqlite.settling import IS_SETTLED, IS_UNSETTLED, READ_COLUMNS, c
 
 _NEWEST_FIRST = "ORDER BY last_activity DESC, key"
 
-_KEYS = f"SELECT key, 0, 0, last_activity FROM sessions WHERE {IS_SETTLED} {_NEWEST_FIRST}"  # by the index alone
+
+@attrs.define
+class Conditions:
+    """Conditions on sessions, in SQL, each with its values. All must hold.
+
+    Attributes:
+        activity: those on ``last_activity``, which hold for settled sessions only: of others it is not what it says.
+        ordered_by_index: whether the sessions are taken from the index on activity, or sorted because they are few.
+    """
+
+    clauses: list[str] = attrs.Factory(list)
+    values: list[Any] = attrs.Factory(list)
+    activity: list[str] = attrs.Factory(list)
+    times: list[int] = attrs.Factory(list)
+    ordered_by_index: bool = True
+
+    def add(self, clause: str, *values: Any) -> None:
+        """A further condition."""
+        self.clauses.append(clause)
+        self.values += values
+
+    def add_activity(self, clause: str, moment: int) -> None:
+        """A further one, on the activity."""
+        self.activity.append(clause)
+        self.times.append(moment)
+
+    def of(self, numbers: Iterable[int]) -> Self:
+        """These conditions, on the sessions with those numbers."""
+        clause = f"number IN ({', '.join(map(str, numbers))})"
+        return attrs.evolve(self, clauses=[clause, *self.clauses], ordered_by_index=False)
+
+    def matching(self, expression: str, others: Iterable[int]) -> Self:
+        """These conditions, on the sessions with a message that matches, and those with these numbers."""
+        indexed = "number IN (SELECT rowid >> 32 FROM terms WHERE terms MATCH ?)"
+        clause = f"({indexed} OR number IN ({', '.join(map(str, others))}))"
+        return attrs.evolve(self, clauses=[clause, *self.clauses], values=[expression, *self.values])
 
 
 def keys(connection: sqlite3.Connection) -> list[str]:
     """Every session key, most recently active first, ties by key. Within a transaction."""
-    found = connection.execute(_KEYS).fetchall()
-    for row in connection.execute(current(IS_UNSETTLED)):
-        insort(found, row, key=_newest_first)
-    return [row[0] for row in found]
+    lagging = sorted(connection.execute(current(IS_UNSETTLED)), key=_newest_first)
+    if not lagging:
+        return [key for (key,) in connection.execute(f"SELECT key FROM sessions {_NEWEST_FIRST}")]
+    oldest = lagging[-1][3]
+    settled = f"FROM sessions WHERE {IS_SETTLED} AND last_activity"
+    among = connection.execute(f"SELECT key, 0, 0, last_activity {settled} >= ? {_NEWEST_FIRST}", (oldest,))
+    found = [row[0] for row in merge(lagging, among, key=_newest_first)]
+    found += [key for (key,) in connection.execute(f"SELECT key {settled} < ? {_NEWEST_FIRST}", (oldest,))]
+    return found
 
 
 def newest_first(
-    connection: sqlite3.Connection,
-    damaged: list[CorruptSessionError],
-    conditions: Iterable[str] = (),
-    values: Sequence[Any] = (),
-    *,
-    active: Iterable[str] = (),
-    times: Sequence[Any] = (),
+    connection: sqlite3.Connection, damaged: list[CorruptSessionError], conditions: Conditions
 ) -> Iterator[tuple[int, SessionMetadata]]:
     """The numbers and the metadata of sessions in the order of `keys`; who wants no more stops asking.
 
-    Within a transaction. Those that can't be read are left out, and added to `damaged`. Conditions on the activity
-    (`active`, with their `times`) hold for the sessions that are settled; of the others, all are given.
+    Within a transaction. Those that can't be read are left out, and added to `damaged`. Of the sessions that are not
+    settled, some may be given whose activity is not as wanted.
     """
-    lagging = connection.execute(current(" AND ".join([IS_UNSETTLED, *conditions])), values).fetchall()
-    where = " AND ".join([IS_SETTLED, *conditions, *active])
+    clauses, values = conditions.clauses, conditions.values
+    lagging = connection.execute(current(" AND ".join([IS_UNSETTLED, *clauses])), values).fetchall()
+    where = " AND ".join([IS_SETTLED, *clauses, *conditions.activity])
+    order = _NEWEST_FIRST if conditions.ordered_by_index else _NEWEST_FIRST.replace("last", "+last")
     settled = connection.execute(
-        f"SELECT {READ_COLUMNS} FROM sessions AS s WHERE {where} {_NEWEST_FIRST}", (*values, *times)
+        f"SELECT {READ_COLUMNS} FROM sessions AS s WHERE {where} {order}", (*values, *conditions.times)
     )
-    return readable(merge(sorted(lagging, key=_newest_first), settled, key=_newest_first), damaged)
+    rows = merge(sorted(lagging, key=_newest_first), settled, key=_newest_first) if lagging else settled
+    return readable(rows, damaged)
 
 
 def _newest_first(row: Sequence[Any]) -> tuple[int, str]:

@@ -7,15 +7,18 @@ the log away from under them.
 
 import os
 import sqlite3
-import tempfile
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from sessionkit.errors import BackendUnavailableError
 from sessionkit_sqlite.failures import shown
 from sessionkit_sqlite.schema import VERSION, check_version, migrate
 from sessionkit_sqlite.terms import adopt_index
+
+if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
 
 State = tuple[tuple[int, int, int] | None, tuple[int, int, int] | None]
 
@@ -93,9 +96,11 @@ def connect_at_rest(path: Path, timeout: float) -> sqlite3.Connection | None:
     return _checked(_connect(path, timeout, "?immutable=1"), path)
 
 
-def connect_to_copy(path: Path, timeout: float) -> "tuple[sqlite3.Connection, tempfile.TemporaryDirectory[str]]":
+def connect_to_copy(path: Path, timeout: float) -> "tuple[sqlite3.Connection, TemporaryDirectory[str]]":
     """A connection to a copy, and the folder that it is in: for a log that a crash or a copy left without its index."""
-    folder = tempfile.TemporaryDirectory(prefix="sessionkit-")
+    from tempfile import TemporaryDirectory  # noqa: PLC0415 -- what it brings along takes long to import
+
+    folder = TemporaryDirectory(prefix="sessionkit-")
     try:
         copy = Path(folder.name) / "copy.db"
         for source, target in ((path, copy), (_log_of(path), _log_of(copy))):
@@ -142,8 +147,8 @@ def _checked(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
 
 def _create_empty(path: Path) -> None:
     """An empty file for its owner only; made elsewhere and linked here, so that nobody closes it under a connection."""
-    descriptor, name = tempfile.mkstemp(prefix=".sessionkit-", dir=path.parent)
-    os.close(descriptor)
+    name = f"{path.parent}/.sessionkit-{os.urandom(8).hex()}"
+    os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     try:
         with suppress(FileExistsError):
             try:

@@ -105,7 +105,7 @@ def readable(
         except CorruptSessionError as error:
             damaged.append(error)
         else:
-            yield row[1], record.metadata(row[0])
+            yield row[1], record.metadata(row[0], last_use=True)
 
 
 def warn_of(damaged: Iterable[CorruptSessionError]) -> None:

@@ -81,7 +81,7 @@ CREATE TABLE sessions (
     attributes TEXT NOT NULL
 );
 CREATE INDEX sessions_by_activity ON sessions (last_activity DESC, key);
-CREATE INDEX running_sessions ON sessions (turn_started_at) WHERE state = 'running';
+CREATE INDEX running_sessions ON sessions (heartbeat_at) WHERE state = 'running';
 CREATE TABLE unsettled (number INTEGER PRIMARY KEY);
 """
 _TRIGGER = """

@@ -6,14 +6,13 @@ lock of our own (``<file>-lock``): SQLite's own waiting starves whoever comes la
 
 import os
 import sqlite3
-import tempfile
 import threading
 import time
 from abc import abstractmethod
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
 from weakref import WeakValueDictionary
 
 from sessionkit.errors import BackendClosedError, BackendUnavailableError
@@ -33,6 +32,9 @@ from sessionkit_sqlite.opening import (
     open_lock_file,
     state_of,
 )
+
+if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
 
 Mode = Literal["rw", "ro"]
 Synchronous = Literal["normal", "full"]
@@ -230,7 +232,7 @@ class _ReadingOnly(_Connected):
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
-        self.copy: tempfile.TemporaryDirectory[str] | None = None
+        self.copy: TemporaryDirectory[str] | None = None
         self.state: State | None = None
 
     def disconnect(self) -> None:

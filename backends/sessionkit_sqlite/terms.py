@@ -11,7 +11,6 @@ from it, so to take a row out the same terms must be given again. Wrong ones wou
 where the terms of the index were made by another version of ours, or of Unicode, it is made anew.
 """
 
-import hashlib
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -46,6 +45,8 @@ SELECT messages.id, CAST(message AS BLOB) FROM pending
 CROSS JOIN messages ON messages.id BETWEEN since AND number << 32 | 0xFFFFFFFF
 ORDER BY number, messages.id
 """
+
+_MATCHES = "SELECT EXISTS (SELECT 1 FROM terms WHERE terms MATCH ? AND rowid BETWEEN ? AND ?)"
 
 # FTS5 cuts longer terms off, at 32,768 bytes; they would all look alike.
 _LONGEST_TERM = 32_000
@@ -126,6 +127,11 @@ def match_expression(terms: frozenset[str]) -> str | None:
     if len(terms) > _MOST_TERMS:
         return None
     return " ".join(f'"{_indexed_term(term)}"' for term in terms)
+
+
+def is_match(connection: sqlite3.Connection, number: int, expression: str) -> bool:
+    """Whether a message of that session is in the index, and matches."""
+    return bool(connection.execute(_MATCHES, (expression, number << 32, number << 32 | 0xFFFFFFFF)).fetchone()[0])
 
 
 def unindexed_matches(connection: sqlite3.Connection, terms: frozenset[str]) -> set[int]:
@@ -230,4 +236,6 @@ def _indexed_text(text: str) -> str:
 def _indexed_term(term: str) -> str:
     if len(term) * 4 < _LONGEST_TERM or len(term.encode()) < _LONGEST_TERM:
         return term
-    return hashlib.sha256(term.encode()).hexdigest()
+    from hashlib import sha256  # noqa: PLC0415 -- takes longer to import than this module, and no real text needs it
+
+    return sha256(term.encode()).hexdigest()

@@ -26,7 +26,7 @@ from sessionkit import (
 from sessionkit_sqlite import SQLiteBackend, schema, store
 
 READ_AS_NOBODY = """
-import os, sys
+import os, sys, tempfile  # imported while the files of Python may be read, wherever they are
 from sessionkit import *
 from sessionkit_sqlite import SQLiteBackend
 if os.getuid() == 0:

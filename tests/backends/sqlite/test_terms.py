@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sessionkit import ChatMessage, SessionMetadata, SessionQuery, TimestampedMessage, tokenize
 from sessionkit_memory import MemoryBackend
-from sessionkit_sqlite import SQLiteBackend, terms
+from sessionkit_sqlite import SQLiteBackend, search, terms
 
 WORDS = [
     "alpha",
@@ -68,9 +68,17 @@ def indexed(path: Path) -> int:
 
 
 @pytest.mark.usefixtures("small_batches")
-@pytest.mark.parametrize("seed", range(5))
-def test_search_equals_a_scan_at_every_step(backend: SQLiteBackend, path: Path, seed: int) -> None:
-    """Appends, replacements, removals, clearing and deletion: the search is that of the model at each step."""
+@pytest.mark.parametrize("ways", list(enumerate([(2000, 500), (0, 0), (2, 1), (3, 2), (0, 500)])), ids=str)
+def test_search_equals_a_scan_at_every_step(
+    backend: SQLiteBackend, path: Path, monkeypatch: pytest.MonkeyPatch, ways: tuple[int, tuple[int, int]]
+) -> None:
+    """Appends, replacements, removals, clearing and deletion: the search is that of the model at each step.
+
+    So it is in each of its ways: by what few messages match, by sessions in their order, and by all that match.
+    """
+    seed, (few, walk) = ways
+    monkeypatch.setattr(search, "_FEW", few)
+    monkeypatch.setattr(search, "_WALK", walk)
     choose = random.Random(seed)  # noqa: S311 -- a seeded test, not a secret
     model = MemoryBackend()
     for step in range(300):
@@ -84,8 +92,29 @@ def test_search_equals_a_scan_at_every_step(backend: SQLiteBackend, path: Path, 
             getattr(store, change)(key, *([message] if change in {"append", "update_last"} else []))
         for word in choose.sample(WORDS, 3):
             query = SessionQuery(word)
-            assert {s.key for s in model.search(query)} == {s.key for s in backend.search(query)}, (step, change, word)
+            found = [found.key for found in backend.search(query)]
+            assert {found.key for found in model.search(query)} == set(found), (step, change, word)
+            assert found == [key for key in backend.list_sessions() if key in found]
     assert indexed(path) > 0, "the test never indexed anything"
+
+
+@pytest.mark.parametrize(("few", "walk"), [(2000, 500), (5, 10), (5, 0)])
+def test_a_page_of_a_common_word(backend: SQLiteBackend, monkeypatch: pytest.MonkeyPatch, few: int, walk: int) -> None:
+    """Each page holds the next of those that match and pass the filters, in order, however they are looked for."""
+    monkeypatch.setattr(search, "_FEW", few)
+    monkeypatch.setattr(search, "_WALK", walk)
+    for i in range(60):
+        backend.append(f"session {i}", ChatMessage.user("common" if i % 3 else "rare"))
+        if i % 2:
+            backend.set_session_agent_alias(f"session {i}", "agent")
+        if i == 40:
+            backend.compact("session 0")  # which indexes all; the others wait
+    wanted = [f"session {i}" for i in reversed(range(60)) if i % 3 and i % 2]
+    pages = [
+        backend.search(SessionQuery("common", limit=7, offset=offset, agent_alias="agent"))
+        for offset in range(0, 28, 7)
+    ]
+    assert [found.key for page in pages for found in page] == wanted
 
 
 @pytest.mark.usefixtures("small_batches")
