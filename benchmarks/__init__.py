@@ -5,5 +5,6 @@
 - `benchmarks.floors`: the least that any store of the kind must do; `benchmarks.stores`: ours.
 - `benchmarks.rows`: the rows of the table, a module a subject.
 - `benchmarks.peers`: what people use today, through its public API.
-- `benchmarks.report`: the table and the JSON.
+- `benchmarks.report`: the tables; `benchmarks.recorded`: the figures that are kept, and what has got worse since.
+- `benchmarks.plots`: those that say it at a glance.
 """

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,19 @@ class BareTable:
     """One table, one prepared statement a call, no sessions, no counts, no locks.
 
     Whatever pragma our own store sets must stand here too.
+
+    Args:
+        path: the file, created with its table where it is missing.
+        synchronous: ``NORMAL``, or ``FULL`` to have each commit survive a power cut.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, synchronous: str = "NORMAL") -> None:
         self.connection = sqlite3.connect(path, isolation_level=None)
         self.connection.execute("PRAGMA journal_mode = WAL")
-        self.connection.execute("PRAGMA synchronous = NORMAL")
+        self.connection.execute(f"PRAGMA synchronous = {synchronous}")
+        self.connection.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
         self.connection.execute(
-            "CREATE TABLE messages"
+            "CREATE TABLE IF NOT EXISTS messages"
             " (id INTEGER PRIMARY KEY, session TEXT NOT NULL, created_at INTEGER NOT NULL, message TEXT NOT NULL)"
         )
 
@@ -27,11 +33,26 @@ class BareTable:
         """`json.dumps` and one INSERT: at the end of the table, or under a number that may have others behind it."""
         self.connection.execute("INSERT INTO messages VALUES (?, ?, ?, ?)", (number, session, 0, json.dumps(data)))
 
+    def extend(self, session: str, data: Iterable[dict[str, Any]], first: int) -> None:
+        """`json.dumps` of each and one `executemany`, in one transaction; under numbers from the first one on."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        self.connection.executemany(
+            "INSERT INTO messages VALUES (?, ?, ?, ?)",
+            ((number, session, 0, json.dumps(each)) for number, each in enumerate(data, first)),
+        )
+        self.connection.execute("COMMIT")
+
+    def replace(self, number: int, data: dict[str, Any]) -> None:
+        """`json.dumps` and one UPDATE of a row whose number is known."""
+        self.connection.execute("UPDATE messages SET message = ? WHERE id = ?", (json.dumps(data), number))
+
+    def remove(self, number: int) -> None:
+        """One DELETE of a row whose number is known."""
+        self.connection.execute("DELETE FROM messages WHERE id = ?", (number,))
+
     def load(self, first: int, last: int) -> list[Any]:
-        """A range of rows, fetched, and `json.loads` of each."""
-        rows = self.connection.execute(
-            "SELECT message FROM messages WHERE id BETWEEN ? AND ?", (first, last)
-        ).fetchall()
+        """A range of rows, and `json.loads` of each as it comes: `fetchall` would take longer, and twice the memory."""
+        rows = self.connection.execute("SELECT message FROM messages WHERE id BETWEEN ? AND ?", (first, last))
         return [json.loads(message) for (message,) in rows]
 
     def tail(self, first: int, last: int, count: int) -> list[Any]:
@@ -68,31 +89,28 @@ class BareIndex:
         self.connection.close()
 
 
-class BareSessions:
-    """A table of sessions with an index on their activity."""
-
-    def __init__(self, path: Path, count: int) -> None:
-        self.connection = sqlite3.connect(path, isolation_level=None)
-        self.connection.execute("CREATE TABLE sessions (key TEXT NOT NULL, active INTEGER NOT NULL)")
-        self.connection.execute("CREATE INDEX by_activity ON sessions (active)")
-        self.connection.execute("BEGIN")
-        self.connection.executemany("INSERT INTO sessions VALUES (?, ?)", [(f"session/{n}", n) for n in range(count)])
-        self.connection.execute("COMMIT")
-
-    def page(self, count: int) -> list[Any]:
-        """The keys of the most recently active sessions."""
-        return self.connection.execute("SELECT key FROM sessions ORDER BY active DESC LIMIT ?", (count,)).fetchall()
-
-    def close(self) -> None:
-        """Close the file."""
-        self.connection.close()
-
-
 def append_line(path: str, line: bytes) -> None:
     """Open, flock, write, close."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     os.write(descriptor, line)
+    os.close(descriptor)
+
+
+def append_line_synced(path: str, line: bytes) -> None:
+    """Open, flock, write, fsync, close."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    os.write(descriptor, line)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def cut_off(path: str, size: int) -> None:
+    """Open, flock, truncate to a size that is known, close."""
+    descriptor = os.open(path, os.O_WRONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    os.ftruncate(descriptor, size)
     os.close(descriptor)
 
 

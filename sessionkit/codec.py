@@ -45,7 +45,7 @@ def encode_message(message: ChatMessage, *, max_bytes: int = MAX_MESSAGE_BYTES) 
     if type(message) is not ChatMessage:  # a subclass would come back as the class itself
         msg = f"a message is a ChatMessage, not {type(message).__name__}; ChatMessage.from_dict() makes one of a dict"
         raise InvalidMessageError(msg)
-    raw = _encode_by_wire(message) or _encode_by_dict(message)
+    raw = _encode_plain(message) or _encode_by_wire(message) or _encode_by_dict(message)
     if len(raw) > max_bytes:
         msg = f"the message takes {len(raw)} bytes; max_message_bytes is {max_bytes}"
         raise InvalidMessageError(msg)
@@ -174,60 +174,57 @@ class _Wire(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=F
     usage: _WireUsage = cast("_WireUsage", None)
 
 
+class _Plain(msgspec.Struct, omit_defaults=True, gc=False):
+    """The twin of a message that is texts and a time; its keys stand in the order of those of `_Wire`."""
+
+    role: str
+    content: str | UnsetType = UNSET
+    tool_calls: list[_WireCall] | None = None
+    tool_call_id: str | None = None
+    timestamp: datetime | None = None
+
+
 _decode_wire = msgspec.json.Decoder(_Wire).decode
 
 
 _USAGE_OR_NONE = (Usage, type(None))
 _usage_values = attrgetter(*_WireUsage.__struct_fields__)
+_wire_values = attrgetter(*_Wire.__struct_fields__)
 
 
 def _to_wire(message: ChatMessage) -> _Wire | None:
     """The message's twin, or None where it has none. Types are not looked at: decoding does that."""
-    if type(message.extra) is not dict or type(message.usage) not in _USAGE_OR_NONE:
-        return None
     content: Any = message.content
-    if content is None:
-        content = UNSET
-    if message.extra:
-        if content is not UNSET or message.extra != {"content": None}:
-            return None
-        content = None
-    timestamp: Any = message.timestamp
+    extra, timestamp = message.extra, message.timestamp
+    if type(extra) is not dict or type(message.usage) not in _USAGE_OR_NONE or content is UNSET:
+        return None
+    if extra and (content is not None or extra != {"content": None}):
+        return None
+    wire: Any = _Wire(*_wire_values(message))
+    if content is None and not extra:
+        wire.content = UNSET
     if timestamp is not None:
         if type(timestamp) is not datetime or timestamp.tzinfo is not UTC:
             return None
-        timestamp = give_timestamp(timestamp)
-    calls: Any = None
+        wire.timestamp = give_timestamp(timestamp)
+    wire.tool_calls = None
     if message.tool_calls:
         if not all([_is_plain(call) for call in message.tool_calls]):  # noqa: C419 -- a list is faster than a generator
             return None
-        calls = [
-            _WireCall(call.id, "function", _WireFunction(call.name, call.arguments)) for call in message.tool_calls
-        ]
-    usage: Any = message.usage
-    if usage is not None:
-        usage = _WireUsage(*_usage_values(usage))
-    return _Wire(
-        message.role,
-        content,
-        cast("str", message.name),
-        cast("list[_WireCall]", calls),
-        cast("str", message.tool_call_id),
-        cast("str", message.reasoning),
-        cast("list[dict[str, Any]]", message.raw_content_blocks),
-        cast("dict[str, Any]", message.tool_metadata),
-        cast("str", timestamp),
-        cast("str", message.id),
-        cast("str", message.provider_response_id),
-        cast("str", message.status),
-        cast("str", message.model),
-        cast("_WireUsage", usage),
-    )
+        wire.tool_calls = _to_wire_calls(message.tool_calls)
+    if message.usage is not None:
+        wire.usage = _WireUsage(*_usage_values(message.usage))
+    made: _Wire = wire
+    return made
+
+
+def _to_wire_calls(calls: tuple[ToolCall, ...]) -> list[_WireCall]:
+    return [_WireCall(call.id, "function", _WireFunction(call.name, call.arguments)) for call in calls]
 
 
 def _is_plain(call: ToolCall) -> bool:
     """Whether it is a tool call and nothing more."""
-    return not call.extra and type(call.extra) is dict and type(call) is ToolCall
+    return type(call) is ToolCall and type(call.extra) is dict and not call.extra
 
 
 class _Unfrozen(ChatMessage):
@@ -289,6 +286,35 @@ def _from_wire(wire: _Wire) -> ChatMessage | None:
     return message
 
 
+def _encode_plain(message: ChatMessage) -> bytes | None:
+    """The bytes, or None where there is more than texts and a time; those JSON holds exactly, if it can hold them."""
+    content, call_id, timestamp, calls = message.content, message.tool_call_id, message.timestamp, message.tool_calls
+    rest: Any = message  # Any, as a checker finds no value but None that these could share
+    if not (
+        rest.name is rest.reasoning is rest.raw_content_blocks is rest.tool_metadata is rest.id is None
+        and rest.provider_response_id is rest.status is rest.model is rest.usage is None
+        and type(message.role) is str
+        and (content is None or type(content) is str)
+        and (call_id is None or type(call_id) is str)
+        and (timestamp is None or (type(timestamp) is datetime and timestamp.tzinfo is UTC))
+        and type(message.extra) is dict
+        and not message.extra
+    ):
+        return None
+    if calls and not all([_is_text(call) for call in calls]):  # noqa: C419 -- as above
+        return None
+    text = UNSET if content is None else content
+    try:
+        return _encode(_Plain(message.role, text, _to_wire_calls(calls) if calls else None, call_id, timestamp))
+    except UnicodeEncodeError:  # a lone surrogate: the slower ways say where
+        return None
+
+
+def _is_text(call: ToolCall) -> bool:
+    """Whether it is a tool call, nothing more, and all text."""
+    return _is_plain(call) and type(call.id) is type(call.name) is type(call.arguments) is str
+
+
 def _encode_by_wire(message: ChatMessage) -> bytes | None:
     """The bytes, or None where only the slower way can give them, or say why not."""
     try:
@@ -301,7 +327,7 @@ def _encode_by_wire(message: ChatMessage) -> bytes | None:
     except _NOT_JSON:
         return None
     nested = message.usage or message.raw_content_blocks or message.tool_metadata or isinstance(message.content, list)
-    return None if nested and not _fits(fields_to_dict(message), raw) else raw
+    return None if nested and not (_is_slight(raw) or _fits(fields_to_dict(message), raw)) else raw
 
 
 def _encode_by_dict(message: ChatMessage) -> bytes:
@@ -334,8 +360,13 @@ def _comes_back(message: ChatMessage, raw: bytes) -> bool:
 
 
 def _fits(value: JSON, raw: bytes) -> bool:
-    """Whether nesting and integers keep to their limits; a text too short or too flat to break them is not walked."""
-    return not (len(raw) > MAX_INTEGER_DIGITS or _may_be_deep(raw)) or find_fault(value, "") is None
+    """Whether nesting and integers keep to their limits."""
+    return _is_slight(raw) or find_fault(value, "") is None
+
+
+def _is_slight(raw: bytes) -> bool:
+    """Whether it is too short and too flat to break a limit, and need not be walked."""
+    return len(raw) <= MAX_INTEGER_DIGITS and not _may_be_deep(raw)
 
 
 def _may_be_deep(raw: bytes | str) -> bool:

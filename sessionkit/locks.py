@@ -7,10 +7,12 @@ the holder of a lock for some tens of microseconds at a time leaves gaps enough 
 
 import fcntl
 import time
+from contextlib import suppress
 
 from sessionkit.errors import BackendUnavailableError
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.0001, 0.0005
+_EXCLUSIVE, _SHARED = fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_SH | fcntl.LOCK_NB
 
 
 def acquire(
@@ -31,9 +33,23 @@ def acquire(
         BackendUnavailableError: retryable; somebody else held it all the while.
         OSError: the descriptor can't be locked at all.
     """
-    if _taken(descriptor, shared=shared):
+    how = _SHARED if shared else _EXCLUSIVE
+    try:
+        fcntl.flock(descriptor, how)
+    except BlockingIOError:
+        pass  # and wait
+    else:
         return
-    deadline = (time.monotonic() if since is None else since) + timeout
+    began = time.monotonic() if since is None else since
+    _wait(descriptor, how, timeout=timeout, deadline=began + timeout, path=path)
+
+
+def release(descriptor: int) -> None:
+    """Let go of the lock."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+def _wait(descriptor: int, how: int, *, timeout: float, deadline: float, path: str) -> None:
     wait = _FIRST_WAIT
     while True:
         left = deadline - time.monotonic()
@@ -42,23 +58,6 @@ def acquire(
             raise BackendUnavailableError(f"{path}: {msg}" if path else msg, retryable=True)
         time.sleep(min(wait, left))
         wait = min(wait * 2, _LONGEST_WAIT)
-        if _taken(descriptor, shared=shared):
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, how)
             return
-
-
-def release(descriptor: int) -> None:
-    """Let go of the lock."""
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
-
-
-def _try_lock(descriptor: int, *, shared: bool) -> None:
-    fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-
-
-def _taken(descriptor: int, *, shared: bool) -> bool:
-    """Whether the lock could be had at once."""
-    try:
-        _try_lock(descriptor, shared=shared)
-    except BlockingIOError:
-        return False
-    return True

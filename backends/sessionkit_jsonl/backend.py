@@ -3,7 +3,8 @@
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
-from typing import Literal, cast, get_args
+from itertools import islice
+from typing import Literal, get_args
 
 from msgspec import UNSET
 
@@ -76,7 +77,7 @@ class JSONLBackend(RecordBackend):
         check_not_negative(max_message_bytes, "max_message_bytes")
         self._folder = Folder(folder, timeout=lock_timeout)
         self._floor = RevisionFloor(self._folder.path, timeout=lock_timeout, sync=fsync)
-        self._slots = Slots(timeout=lock_timeout)
+        self._slots = Slots(self._folder, timeout=lock_timeout)
         self._lock_timeout = lock_timeout
         self._max_message_bytes = max_message_bytes
         self._fsync = fsync
@@ -100,7 +101,7 @@ class JSONLBackend(RecordBackend):
 
     def append(self, session_key: str, message: ChatMessage, /) -> None:
         check_session_key(session_key)
-        raw = self._encoded(message)
+        raw = encode_message(message, max_bytes=self._max_message_bytes)
         with self._created(session_key) as log:
             record = log.begin(self._floor)
             record.changed()
@@ -118,9 +119,7 @@ class JSONLBackend(RecordBackend):
             return True
 
     def list_sessions(self) -> list[str]:
-        self._check_open()
-        found = sorted((-record.last_activity, view.key) for view, record in self._folder.views())
-        return [key for _, key in found]
+        return [key for key, _ in self._by_activity()]
 
     def load_with_timestamps(self, session_key: str, /, *, last: int | None = None) -> list[TimestampedMessage]:
         self._check(session_key)
@@ -143,7 +142,7 @@ class JSONLBackend(RecordBackend):
             return True
 
     def list_sessions_with_metadata(self) -> list[SessionMetadata]:
-        return self._listed(lambda _: True, by_activity)
+        return [record.metadata(key) for key, record in self._by_activity()]
 
     def compact(self, session_key: str, /) -> None:
         """As the contract says; what can't be read goes to a file beside, whose name ends in ``.corrupt``.
@@ -159,17 +158,22 @@ class JSONLBackend(RecordBackend):
         self._check_open()
         check_not_negative(ttl_hours, "ttl_hours")
         oldest = now() - ttl_hours * 3_600_000_000
-        stale = [view.key for view, record in self._folder.views() if record.last_activity < oldest]
+        stale = [key for key, record in self._folder.sessions() if record.last_activity < oldest]
         return sum(self._delete_if_stale(key, oldest) for key in stale)
 
     def search(self, query: SessionQuery, /) -> list[SessionMetadata]:
         check_query(query)
         self._check_open()
+        if not query.terms:
+            sessions = self._by_activity()
+            last = len(sessions) if query.limit is None else min(query.offset + query.limit, len(sessions))
+            listed = (record.metadata(key) for key, record in sessions)
+            return query.page(islice(filter(query.admits, listed), last))  # and no more than that is made
         found: list[SessionMetadata] = []
         for view, record in self._folder.views():
             metadata = record.metadata(view.key)
             try:
-                if query.admits(metadata) and (not query.terms or query.matches(metadata, view.texts(query.terms))):
+                if query.admits(metadata) and query.matches(metadata, view.texts(query.terms)):
                     found.append(metadata)
             except CorruptSessionError as error:
                 warn_left_out(error)
@@ -310,33 +314,44 @@ class JSONLBackend(RecordBackend):
     ) -> list[SessionMetadata]:
         self._check_open()
         return sorted(
-            (record.metadata(view.key) for view, record in self._folder.views() if chosen(record)),
+            (record.metadata(key) for key, record in self._folder.sessions() if chosen(record)),
             key=order,
         )
 
-    def _locked(self, session_key: str, *, create: bool = False) -> Locked:
-        """The session's file, to be locked for writing; None where there is none and none is to be created."""
+    def _by_activity(self) -> list[tuple[str, SessionRecord]]:
+        """Every session, in the order of `by_activity`."""
         self._check_open()
+        return sorted(self._folder.sessions(), key=lambda session: (-session[1].last_activity, session[0]))
+
+    def _locked(self, session_key: str, *, create: bool = False) -> AbstractContextManager[SessionLog | None]:
+        """The session's file, to be locked for writing; None where there is none and none is to be created."""
+        if create:
+            return self._created(session_key)
+        self._check_open()
+        return self._slots.locked(session_key, self._open)
+
+    def _created(self, session_key: str) -> Locked[SessionLog]:
+        """The session's file, to be locked for writing; created where there is none."""
+        self._check_open()
+        return self._slots.locked(session_key, self._create)
+
+    def _open(self, session_key: str) -> SessionLog | None:
+        try:
+            return self._log(session_key, files.CHANGE)
+        except FileNotFoundError:
+            files.check_still_there(self._folder.file(session_key))
+            return None
+
+    def _create(self, session_key: str) -> SessionLog:
+        return self._log(session_key, files.CREATE)
+
+    def _log(self, session_key: str, flags: int) -> SessionLog:
+        self._check_open()  # again, now that nobody can close it before this call is through
         path = self._folder.file(session_key)
         if not self._writable:
             msg = f"{path} is not written: the store was opened with mode=ro"
             raise BackendUnavailableError(msg)
-
-        def open_log() -> SessionLog | None:
-            self._check_open()  # again, now that nobody can close it before this call is through
-            try:
-                return SessionLog(path, session_key, files.CREATE if create else files.CHANGE, sync=self._fsync)
-            except FileNotFoundError:
-                if create:
-                    raise  # the folder is gone
-                files.check_still_there(path)
-                return None
-
-        return self._slots.locked(session_key, path, open_log)
-
-    def _created(self, session_key: str) -> AbstractContextManager[SessionLog]:
-        """The session's file, to be locked for writing; created where there is none."""
-        return cast("AbstractContextManager[SessionLog]", self._locked(session_key, create=True))
+        return SessionLog(path, session_key, flags, sync=self._fsync)
 
     def _delete_if_stale(self, session_key: str, oldest: float) -> bool:
         """Delete the session, unless it has been active since, or damaged: then nobody knows."""
@@ -354,7 +369,8 @@ class JSONLBackend(RecordBackend):
         self._slots.resume()
 
     def _after_fork_in_child(self) -> None:
-        self._slots = Slots(timeout=self._lock_timeout)  # the old ones' files close with them, which unlocks nothing
+        # The old ones' files close with them, which unlocks nothing.
+        self._slots = Slots(self._folder, timeout=self._lock_timeout)
 
 
 def _drop(log: SessionLog, record: SessionRecord, count: int) -> None:

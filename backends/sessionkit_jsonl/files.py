@@ -3,9 +3,9 @@
 import errno
 import os
 import stat
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 
 from sessionkit.clock import EARLIEST, LATEST
 from sessionkit.errors import BackendUnavailableError, CorruptSessionError, Outcome
@@ -27,13 +27,23 @@ _FRESH = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _GUARDS
 _IRREGULAR = {errno.ELOOP, errno.EISDIR, errno.ENXIO}
 
 
-@contextmanager
-def os_errors(path: str, outcome: Outcome = "not_applied") -> Generator[None]:
-    """Turn any `OSError` of the block into `BackendUnavailableError`."""
-    try:
-        yield
-    except OSError as error:
-        raise unavailable(error, path, outcome) from error
+class OSErrors:
+    """Turns any `OSError` of the block into `BackendUnavailableError`; a class, because a list has a block a file."""
+
+    __slots__ = ("_outcome", "_path")
+
+    def __init__(self, path: str, outcome: Outcome = "not_applied") -> None:
+        self._path = path
+        self._outcome: Outcome = outcome
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, OSError):
+            raise unavailable(error, self._path, self._outcome) from error
 
 
 def absolute(path: str | os.PathLike[str]) -> str:
@@ -59,7 +69,7 @@ def make_folder(path: str, *, sync: bool) -> None:
 
     Folders that lead to it are created as the process creates any: where its umask is the usual one, for all to read.
     """
-    with os_errors(path):
+    with OSErrors(path):
         missing = [each for each in (Path(path), *Path(path).parents) if not each.exists()] if sync else []
         Path(path).mkdir(FOLDER_OWNER_ONLY, parents=True, exist_ok=True)
         for each in missing:
@@ -69,13 +79,13 @@ def make_folder(path: str, *, sync: bool) -> None:
 def check_still_there(path: str) -> None:
     """Accept that a file is not there, if its folder is."""
     folder = Path(path).parent
-    with os_errors(str(folder)):
+    with OSErrors(str(folder)):
         folder.stat()
 
 
 def check_folder(path: str) -> None:
     """Accept a folder that is there, for reading."""
-    with os_errors(path):
+    with OSErrors(path):
         try:
             mode = Path(path).stat().st_mode
         except FileNotFoundError as error:
@@ -133,7 +143,7 @@ def append(descriptor: int, path: str, data: bytes, *, size: int, sync: bool) ->
             raise unavailable(error, path, "unknown") from error
         raise unavailable(error, path) from error
     if sync:
-        with os_errors(path, "unknown"):
+        with OSErrors(path, "unknown"):
             os.fsync(descriptor)
 
 
@@ -157,7 +167,7 @@ def replace(path: str, data: bytes, *, aside: bytes = b"", sync: bool) -> None:
     the old one goes, and only once all else is done that may fail.
     """
     beside = f"{path}.tmp"
-    with os_errors(beside):
+    with OSErrors(beside):
         remove(beside)  # what a crash left; only who holds the lock writes here
         descriptor = os.open(beside, _FRESH, OWNER_ONLY)
         try:
@@ -183,7 +193,7 @@ def set_aside(path: str, data: bytes, *, sync: bool) -> None:
     Not where it was the last that was set aside: then whoever did that could not finish.
     """
     beside = corrupt_path(path)
-    with os_errors(beside):
+    with OSErrors(beside):
         descriptor = open_session(beside, CREATE)
         try:
             size = os.fstat(descriptor).st_size
@@ -220,7 +230,7 @@ def remove_session(path: str, *, sync: bool) -> None:
 
 def sync_folder(path: str) -> None:
     """Make a name in a folder survive a power cut."""
-    with os_errors(path, "unknown"):
+    with OSErrors(path, "unknown"):
         descriptor = os.open(Path(path).parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)

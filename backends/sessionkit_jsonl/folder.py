@@ -8,6 +8,7 @@ from sessionkit.errors import CorruptRecordWarning, CorruptSessionError
 from sessionkit.record import SessionRecord
 from sessionkit.warn import warn_caller
 from sessionkit_jsonl import files, names
+from sessionkit_jsonl.known import Known, stamp_of
 from sessionkit_jsonl.view import SessionView, open_view
 
 
@@ -21,6 +22,7 @@ class Folder:
     def __init__(self, path: str | os.PathLike[str], *, timeout: float) -> None:
         self.path = files.absolute(path)
         self._timeout = timeout
+        self._known = Known()
 
     def file(self, session_key: str) -> str:
         """The path of the session's file."""
@@ -35,13 +37,39 @@ class Folder:
 
         A file that holds no session, or a damaged one, is left out with a warning.
         """
-        with files.os_errors(self.path), os.scandir(self.path) as entries:
-            found = [entry.name for entry in entries if entry.name.endswith(names.SUFFIX)]
-        for name in found:
+        for entry in self._entries():
             try:
-                yield from self._view_by_name(name)
+                yield from self._view_by_name(entry.name)
             except CorruptSessionError as error:
                 warn_left_out(error)
+
+    def sessions(self) -> Iterator[tuple[str, SessionRecord]]:
+        """Each session's key and its record, not to be changed; as `views`, but only changed files are opened."""
+        entries = self._entries()
+        self._known.keep_only({entry.name for entry in entries})
+        for entry in entries:
+            try:
+                yield from self._session(entry)
+            except CorruptSessionError as error:
+                warn_left_out(error)
+
+    def _entries(self) -> list[os.DirEntry[str]]:
+        with files.OSErrors(self.path), os.scandir(self.path) as entries:
+            return [entry for entry in entries if entry.name.endswith(names.SUFFIX)]
+
+    def _session(self, entry: os.DirEntry[str]) -> Iterator[tuple[str, SessionRecord]]:
+        try:
+            stamp = stamp_of(entry.stat(follow_symlinks=False))
+        except OSError:
+            stamp = None  # opening it says what is wrong, if it is still there
+        found = stamp and self._known.get(entry.name, stamp)
+        if found:
+            yield found
+            return
+        for view, record in self._view_by_name(entry.name):
+            if stamp:
+                self._known.keep(entry.name, stamp, view.key, record)
+            yield view.key, record
 
     def _view_by_name(self, name: str) -> Iterator[tuple[SessionView, SessionRecord]]:
         path = f"{self.path}/{name}"

@@ -75,6 +75,7 @@ LARGEST = 2**63 - 1
 """The largest `Count` that can be read, so none beyond it may be written."""
 
 _KEY = b'"~":'
+_TILDE = ord(MARK_KEY)  # to look for one byte takes a tenth of looking for several
 _MARK = b',"~":{'
 _MESSAGE = b'{"role":"'
 _RECORD = b'{"~":'
@@ -181,7 +182,7 @@ def header_line(snapshot: Snapshot) -> bytes:
 
 def record_line(mark: Mark, messages: Sequence[bytes] = (), snapshot: Snapshot | None = None) -> bytes:
     """A message's line where one message allows it, else a record's; with its newline."""
-    if len(messages) == 1 and snapshot is None and (_KEY not in messages[0] or not _has_mark_key(messages[0])):
+    if len(messages) == 1 and snapshot is None and (_TILDE not in messages[0] or not _has_mark_key(messages[0])):
         return b'%b,"~":%b}\n' % (messages[0][:-1], _encode(mark))
     return _encode(_Record(mark, [Raw(message) for message in messages], snapshot)) + b"\n"
 
@@ -309,4 +310,4 @@ def _as_mark(value: Any) -> Mark | None:
 
 
 def _has_mark_key(message: bytes) -> bool:
-    return MARK_KEY in decode_json(message)
+    return _KEY in message and MARK_KEY in decode_json(message)

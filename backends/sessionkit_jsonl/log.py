@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from copy import copy
+from typing import NoReturn
 
 from msgspec import UNSET, UnsetType
 
@@ -56,7 +57,7 @@ class SessionLog:
         self._sync = sync
         self._descriptor = files.open_session(path, flags)
         status = os.fstat(self._descriptor)
-        self._inode = (status.st_ino, status.st_dev)
+        self._inode, self._device = status.st_ino, status.st_dev
         self._size = 0
         self._size_looked_at = -1
         self._modified = self._modified_looked_at = 0
@@ -84,16 +85,17 @@ class SessionLog:
 
         Waiting, for this lock and any other until the next call, ends `timeout` seconds after `since`.
         """
-        if self._descriptor < 0:
+        descriptor = self._descriptor
+        if descriptor < 0:
             return False
         self._since = since
-        acquire(self._descriptor, timeout=timeout, since=since, path=self._path)
+        acquire(descriptor, timeout=timeout, since=since, path=self._path)
         try:
             status = os.lstat(self._path)
         except FileNotFoundError:
             return False
         self._size, self._modified = status.st_size, status.st_mtime_ns
-        return (status.st_ino, status.st_dev) == self._inode
+        return status.st_ino == self._inode and status.st_dev == self._device
 
     def finish(self) -> None:
         """Let go of the lock, unless it went with the file; undo the creation of a file that nothing came of."""
@@ -180,24 +182,29 @@ class SessionLog:
             BackendUnavailableError: it could not be written; close this object, whose record is ahead of the file.
             CorruptSessionError: damage has the counts run beyond what can be written; likewise.
         """
-        self._check_counts(record.revision, record.message_count, record.turn_count, record.tool_call_count)
-        prefix = self._prefix
+        count, turns, calls = record.message_count, record.turn_count, record.tool_call_count
+        if record.revision > LARGEST or count > LARGEST or turns > LARGEST or calls > LARGEST:
+            self._refuse(max(record.revision, count, turns, calls))
+        if turns < 0 or calls < 0:  # what was taken away was never counted
+            turns, calls = max(0, turns), max(0, calls)
+        size, prefix = self._size, self._prefix
         if self._snapshot_at is None:
-            self._snapshot_at = self._size + len(prefix)
+            self._snapshot_at = size + len(prefix)
             prefix += header_line(snapshot_of(self.key, record))
             snapshot = False
-        at = self._size + len(prefix)
+        at = size + len(prefix)
         if snapshot:
             self._snapshot_at = at
-        if at >= BEGINNING:
-            self._keep_low(record.message_count, record.message_count - len(messages))
-        self._count = record.message_count
+        left = count - len(messages)
+        if left < self._count and at >= BEGINNING:
+            self._keep_low(count, left)
+        self._count = count
         mark = Mark(
             record.revision,
             record.last_activity,
-            record.message_count,
-            max(0, record.turn_count),
-            max(0, record.tool_call_count),
+            count,
+            turns,
+            calls,
             at,
             self._newest,
             self._snapshot_at,
@@ -208,24 +215,25 @@ class SessionLog:
         )
         line = record_line(mark, messages, snapshot_of(self.key, record) if snapshot else None)
         data = prefix + line if prefix else line
-        files.append(self._descriptor, self._path, data, size=self._size, sync=self._sync)
-        if self._sync and self._size == 0:
+        files.append(self._descriptor, self._path, data, size=size, sync=self._sync)
+        if self._sync and size == 0:
             files.sync_folder(self._path)
-        self._size = self._size_looked_at = self._size + len(data)
+        self._size = self._size_looked_at = at + len(line)
         self._modified_looked_at = time.time_ns()  # what was changed later is somebody else's; asking would cost more
         self._prefix, self._torn = b"", False
         if messages:
             self._newest = at
         else:
             self._dead += len(line)
-        if is_due(self._dead, self._size) and self._dead >= 2 * self._dead_when_tried:
+        if self._dead and is_due(self._dead, self._size) and self._dead >= 2 * self._dead_when_tried:
             self._dead_when_tried = self._dead
             with suppress(SessionKitError, OSError, MemoryError):  # the record is written, whatever is in the way
                 self.compact(record)
 
     def compact(self, record: SessionRecord) -> None:
         """Write the file anew, where that sets anything aside, gains space, or mends what marks say of messages."""
-        self._check_counts(record.revision)
+        if record.revision > LARGEST:
+            self._refuse(record.revision)
         found = scan_file(self._path, self.key, Window(self._descriptor, self._size))
         readable, bad = decoded(found.live)
         aside = sorted(found.unreadable + found.torn + bad)
@@ -261,11 +269,10 @@ class SessionLog:
         if (count < self._count or left < self._count - 1) and (self._low is None or left < self._low):
             self._low = left
 
-    def _check_counts(self, *counts: int) -> None:
-        """Refuse to write a mark that could not be read again; only a damaged one leads there."""
-        if max(counts) > LARGEST:
-            msg = f"{self._path} counts to {max(counts)}: its last lines are damaged; mend them, or try compact()"
-            raise CorruptSessionError(msg, session_key=self.key, where=self._path)
+    def _refuse(self, count: int) -> NoReturn:
+        """To write a mark that could not be read again; only a damaged one leads there."""
+        msg = f"{self._path} counts to {count}: its last lines are damaged; mend them, or try compact()"
+        raise CorruptSessionError(msg, session_key=self.key, where=self._path)
 
     def _newest_message(self, count: int) -> tuple[Entry, ChatMessage]:
         window = Window(self._descriptor, self._size)

@@ -4,12 +4,13 @@ Both come to the same. Where the tail refers to a line that can't be read, `Brok
 first way to the second, which needs no reference and loses nothing but the lines that can't be read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import attrs
 import msgspec
 from msgspec import UNSET
 
+from sessionkit.clock import EARLIEST
 from sessionkit.codec import decode_message
 from sessionkit.record import SessionRecord
 from sessionkit_jsonl.lines import (
@@ -78,11 +79,11 @@ class Standing:
             self.newest = offset
             self.exists = self.foreign = True
 
-    def record(self, modified: int) -> SessionRecord:
+    def record(self, modified: Callable[[], int]) -> SessionRecord:
         """As the rules of sessions know it; `modified`, when the file was, tells the times that nobody wrote down."""
         active = self.last_activity
         if active is None or self.foreign:
-            active = max(modified, active or modified)
+            active = max(modified(), EARLIEST if active is None else active)
         snapshot = self.snapshot
         counts = (self.message_count, self.turn_count, self.tool_call_count)
         if snapshot is None:

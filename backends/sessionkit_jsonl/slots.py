@@ -4,18 +4,27 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
+from typing import Any, Generic, TypeVar
 
 from sessionkit.errors import BackendUnavailableError
 from sessionkit.os_errors import unavailable
+from sessionkit_jsonl.folder import Folder
 from sessionkit_jsonl.log import SessionLog
 
 _COUNT = 32
+
+_AT_ONCE = False  # by its position, because taking a keyword takes longer than the lock
+
+L = TypeVar("L", bound=SessionLog | None)
+"""What opening gives: None too, where no file is created."""
 
 
 class _Slot:
     """One thread at a time, and the log that it used last."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Folder, timeout: float) -> None:
+        self.folder = folder
+        self.timeout = timeout
         self.lock = threading.Lock()
         self.held = False  # while the process forks
         self.log: SessionLog | None = None
@@ -26,7 +35,7 @@ class _Slot:
             log.close()
 
 
-class Locked:
+class Locked(Generic[L]):
     """A session, to be locked against all threads and processes by ``with``; gives its log, or None without a file.
 
     After an exception the log is forgotten, for what it knows may be ahead of the file. A class, because as a generator
@@ -36,35 +45,41 @@ class Locked:
         BackendUnavailableError: somebody else held a lock all the while, or the operating system refused something.
     """
 
-    def __init__(
-        self, slot: _Slot, key: str, path: str, open_log: Callable[[], SessionLog | None], timeout: float
-    ) -> None:
+    __slots__ = ("_key", "_open_log", "_slot")
+
+    def __init__(self, slot: _Slot, key: str, open_log: Callable[[str], L]) -> None:
         self._slot = slot
         self._key = key
-        self._path = path
         self._open_log = open_log
-        self._timeout = timeout
 
-    def __enter__(self) -> SessionLog | None:
+    def __enter__(self) -> L:
         slot = self._slot
         since = time.monotonic()  # one allowance for both locks, and for every file that is replaced meanwhile
-        if not slot.lock.acquire(timeout=self._timeout):
-            msg = f"another thread held the lock for {self._timeout:g} seconds; try again, or allow more time"
-            raise BackendUnavailableError(f"{self._path}: {msg}", retryable=True)
+        if not (slot.lock.acquire(_AT_ONCE) or slot.lock.acquire(timeout=slot.timeout)):
+            msg = f"another thread held the lock for {slot.timeout:g} seconds; try again, or allow more time"
+            raise BackendUnavailableError(f"{slot.folder.file(self._key)}: {msg}", retryable=True)
         try:
-            log = slot.log
-            while log is None or log.key != self._key or not log.lock(self._timeout, since):
-                slot.drop()
-                log = slot.log = self._open_log()
-                if log is None:
-                    break
+            kept: Any = slot.log  # of which no checker knows that it is an L, whatever L is
+            if kept is not None and kept.key == self._key and kept.lock(slot.timeout, since):
+                log: L = kept
+                return log
+            return self._opened(since)
         except BaseException as error:
             slot.drop()
             slot.lock.release()
             if isinstance(error, OSError):
-                raise unavailable(error, self._path) from error
+                raise unavailable(error, slot.folder.file(self._key)) from error
             raise
-        return log
+
+    def _opened(self, since: float) -> L:
+        """The log, of a file that is opened anew until it is still the one at its path once it is locked."""
+        slot = self._slot
+        while True:
+            slot.drop()
+            log = self._open_log(self._key)
+            slot.log = log
+            if log is None or log.lock(slot.timeout, since):
+                return log
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -80,7 +95,7 @@ class Locked:
                 slot.drop()
             slot.lock.release()
         if isinstance(error, OSError):
-            raise unavailable(error, self._path) from error
+            raise unavailable(error, slot.folder.file(self._key)) from error
 
 
 class Slots:
@@ -89,13 +104,13 @@ class Slots:
     Two sessions of one slot wait for each other and open their files anew in turn, which costs time and nothing else.
     """
 
-    def __init__(self, *, timeout: float) -> None:
+    def __init__(self, folder: Folder, *, timeout: float) -> None:
         self._timeout = min(timeout, threading.TIMEOUT_MAX)
-        self._slots = [_Slot() for _ in range(_COUNT)]
+        self._slots = [_Slot(folder, self._timeout) for _ in range(_COUNT)]
 
-    def locked(self, key: str, path: str, open_log: Callable[[], SessionLog | None]) -> Locked:
-        """The session, to be locked by ``with``; `open_log` opens its file, at `path`, where that is not open yet."""
-        return Locked(self._slots[hash(key) % _COUNT], key, path, open_log, self._timeout)
+    def locked(self, key: str, open_log: Callable[[str], L]) -> Locked[L]:
+        """The session, to be locked by ``with``; `open_log` opens its file, where that is not open yet."""
+        return Locked(self._slots[hash(key) % _COUNT], key, open_log)
 
     def close(self) -> None:
         """Give back every file, waiting for whoever writes, but for no longer than a write does."""

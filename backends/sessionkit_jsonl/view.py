@@ -31,18 +31,19 @@ class SessionView:
         self._path = path
         self.window = window
         try:
-            with explained(path, key):
-                self.standing = stand(window)
+            self.standing = stand(window)
         except BrokenChainError:
             self.standing = scan_file(path, key, window).standing
+        except UnknownVersionError as error:
+            raise _explained(error, path, key) from None
         self.key = self._checked_key(key)
         self.record: SessionRecord | None = None
         if self.standing.exists:
-            self.record = self.standing.record(files.modified(descriptor))
+            self.record = self.standing.record(lambda: files.modified(descriptor))
 
     def scan(self) -> Scan:
         """All that the file holds."""
-        with files.os_errors(self._path):  # of our own: a search asks from outside of `open_view`
+        with files.OSErrors(self._path):  # of our own: a search asks from outside of `open_view`
             return scan_file(self._path, self.key, self.window)
 
     def messages(self) -> list[tuple[Entry, ChatMessage]]:
@@ -101,7 +102,7 @@ class SessionView:
 @contextmanager
 def open_view(path: str, key: str | None, *, timeout: float) -> Generator[SessionView | None]:
     """The session in that file, opened; None where there is no file."""
-    with files.os_errors(path):
+    with files.OSErrors(path):
         try:
             descriptor = files.open_session(path, files.READ)
         except FileNotFoundError:
@@ -114,19 +115,12 @@ def open_view(path: str, key: str | None, *, timeout: float) -> Generator[Sessio
             os.close(descriptor)
 
 
-@contextmanager
-def explained(path: str, key: str | None) -> Generator[None]:
-    """Say of which file and session it is that a line is of an unknown version."""
-    try:
-        yield
-    except UnknownVersionError as error:
-        raise CorruptSessionError(f"{path}: {error}", session_key=key, where=path) from None
-
-
 def scan_file(path: str, key: str | None, window: Window) -> Scan:
     """All that a session's file holds."""
-    with explained(path, key):
+    try:
         return scan(window.everything())
+    except UnknownVersionError as error:
+        raise _explained(error, path, key) from None
 
 
 def decoded(entries: Iterable[Entry]) -> tuple[list[tuple[Entry, ChatMessage]], list[tuple[int, bytes]]]:
@@ -141,18 +135,23 @@ def decoded(entries: Iterable[Entry]) -> tuple[list[tuple[Entry, ChatMessage]], 
     return readable, bad
 
 
+def _explained(error: UnknownVersionError, path: str, key: str | None) -> CorruptSessionError:
+    """The error that says of which file and session it is that a line is of an unknown version."""
+    return CorruptSessionError(f"{path}: {error}", session_key=key, where=path)
+
+
 def _settled(descriptor: int, path: str, timeout: float) -> Window:
     """The file at a moment when no record was half written.
 
     A writer may be in the middle of one where the last line lacks its newline. Once its lock is free, a line that still
     lacks it stays so.
     """
-    window = Window(descriptor, os.fstat(descriptor).st_size)
+    window = Window(descriptor, os.lseek(descriptor, 0, os.SEEK_END))  # for a third of asking `fstat`
     if window.is_terminated:
         return window
     acquire(descriptor, shared=True, timeout=timeout, path=path)
     try:
-        return Window(descriptor, os.fstat(descriptor).st_size)
+        return Window(descriptor, os.lseek(descriptor, 0, os.SEEK_END))
     finally:
         release(descriptor)
 

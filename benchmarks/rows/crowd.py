@@ -1,14 +1,11 @@
 """The rows with many processes at one session: nothing is lost, and nobody starves."""
 
 import time
-from collections.abc import Callable, Sequence
 from functools import partial
-from multiprocessing import get_context
-from multiprocessing.synchronize import Barrier
 from threading import Thread
-from typing import Any
 
 from benchmarks.measure import Bound, Measured, Row, Run
+from benchmarks.processes import meet, team
 from benchmarks.stores import ON_DISK, Store
 from sessionkit import ChatMessage, open_backend
 
@@ -17,11 +14,8 @@ HAMMERS = 4
 PAUSE = 0.02
 KEY = "crowd"
 
-# Each starts as a program of its own, as processes that share a store usually do.
-_processes = get_context("spawn")
 
-
-def _append_all(url: str, process: int, appends: int, ready: Barrier) -> None:
+def _append_all(url: str, process: int, appends: int) -> None:
     with open_backend(url) as backend:
 
         def work(thread: int) -> None:
@@ -29,49 +23,31 @@ def _append_all(url: str, process: int, appends: int, ready: Barrier) -> None:
                 backend.append(KEY, ChatMessage("user", f"{process}.{thread} {number}"))
 
         threads = [Thread(target=work, args=(number,)) for number in range(THREADS)]
-        ready.wait()
+        meet()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
 
 
-def _hammer(url: str, seconds: float, ready: Barrier) -> None:
+def _hammer(url: str, seconds: float) -> None:
     with open_backend(url) as backend:
-        ready.wait()
+        meet()
         message = ChatMessage("user", "Is anybody there?")
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             backend.append(KEY, message)
 
 
-def _run_all(targets: Sequence[tuple[Callable[..., None], tuple[Any, ...]]], ready: Barrier) -> Callable[[], None]:
-    """Start them; give back what waits for their end. All of them and the caller start working together."""
-    started = [_processes.Process(target=target, args=(*arguments, ready)) for target, arguments in targets]
-    for process in started:
-        process.start()
-
-    def wait() -> None:
-        for process in started:
-            process.join()
-            if process.exitcode:
-                msg = f"a process of the crowd ended with {process.exitcode}"
-                raise RuntimeError(msg)
-
-    return wait
-
-
 def _crowd(store: Store, run: Run) -> Measured:
     """How many appends were lost, out of order or there twice."""
     appends = run.scale.appends
     with store.open(run.folder) as backend:
-        ready = _processes.Barrier(PROCESSES + 1)
-        url = store.url(run.folder)
-        wait = _run_all([(_append_all, (url, number, appends)) for number in range(PROCESSES)], ready)
-        ready.wait()
-        before = time.perf_counter()
-        wait()
-        took = time.perf_counter() - before
+        arguments = [(store.url(run.folder), number, appends) for number in range(PROCESSES)]
+        with team(_append_all, arguments, parties=PROCESSES + 1) as writers:
+            began = writers.meet()
+            writers.results()
+            took = (time.perf_counter_ns() - began) / 1e9
         arrived: dict[str, list[int]] = {}
         for message in backend.load(KEY):
             writer, number = message.text.split()
@@ -86,16 +62,15 @@ def _beside(store: Store, run: Run) -> Measured:
     seconds = run.scale.seconds
     waits: list[float] = []
     with store.open(run.folder) as backend:
-        ready = _processes.Barrier(HAMMERS + 1)
-        wait = _run_all([(_hammer, (store.url(run.folder), seconds))] * HAMMERS, ready)
-        ready.wait()
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            before = time.perf_counter()
-            backend.append(KEY, ChatMessage("user", "Excuse me!"))
-            waits.append(time.perf_counter() - before)
-            time.sleep(PAUSE)
-        wait()
+        with team(_hammer, [(store.url(run.folder), seconds)] * HAMMERS, parties=HAMMERS + 1) as hammers:
+            hammers.meet()
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                before = time.perf_counter()
+                backend.append(KEY, ChatMessage("user", "Excuse me!"))
+                waits.append(time.perf_counter() - before)
+                time.sleep(PAUSE)
+            hammers.results()
         metadata = backend.get_session_metadata(KEY)
     total = metadata.message_count if metadata else 0
     note = f"worst wait {max(waits) * 1e3:.1f} ms; the others made {(total - len(waits)) / seconds:,.0f} a second"

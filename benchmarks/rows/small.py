@@ -1,11 +1,14 @@
-"""The rows of memory and of importing."""
+"""The rows of memory, and of processes that import and open."""
 
 import json
 import subprocess
 import sys
+from functools import partial
 from typing import Any
 
-from benchmarks.measure import Bound, Measured, Row, Run, interleave
+from benchmarks.alone import environment
+from benchmarks.measure import FLOOR, OURS, Bound, Measured, Row, Run, interleave
+from benchmarks.stores import SQLITE
 from sessionkit import ChatMessage
 from sessionkit_memory import MemoryBackend
 
@@ -26,18 +29,41 @@ def _append(run: Run) -> Measured:
     return Measured(samples["ours"].median / 1e3, samples)
 
 
-def _import(run: Run) -> Measured:
+def _opened(run: Run, *, new: bool) -> Measured:
+    """Whatever else the machine does only ever adds to the time of a process: the fastest of each, and no ratio."""
+    with SQLITE.open(run.folder) as backend:
+        backend.append("session", run.corpus.messages[0])
+    known = environment()
+
     def start(code: str) -> None:
-        subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603 -- this very Python
+        subprocess.run([sys.executable, "-c", code], check=True, env=known)  # noqa: S603 -- this very Python
+
+    def open_store(number: int) -> None:
+        folder = run.folder / str(number) if new else run.folder
+        start(f"import sessionkit\nwith sessionkit.open_backend({SQLITE.url(folder)!r}): pass")
 
     samples = interleave(
-        {"ours": lambda _: start("import sessionkit"), "floor": lambda _: start("pass")}, rounds=run.scale.starts
+        {OURS: open_store, FLOOR: lambda _: start("pass"), "import": lambda _: start("import sessionkit")},
+        rounds=run.scale.starts,
     )
-    # Whatever else the machine does only ever adds to the time of a process, and no ratio is taken here to balance it.
-    return Measured((samples["ours"].fastest - samples["floor"].fastest) / 1e6, samples)
+    opened, imported = ((samples[name].fastest - samples[FLOOR].fastest) / 1e6 for name in (OURS, "import"))
+    return Measured(opened, samples, f"the import alone {imported:.1f} ms", {"import_ms": imported})
 
 
 ROWS = [
     Row("memory.append", "append of a plain message", "us", _append, Bound(5)),
-    Row("import", "a process that imports sessionkit, more than a bare one", "ms", _import, Bound(60)),
+    Row(
+        "import",
+        "a process that opens a SQLite store, more than a bare one",
+        "ms",
+        partial(_opened, new=False),
+        Bound(60),
+    ),
+    Row(
+        "import.new",
+        "a process that makes a SQLite store, more than a bare one",
+        "ms",
+        partial(_opened, new=True),
+        Bound(60),
+    ),
 ]

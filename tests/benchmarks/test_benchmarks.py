@@ -2,14 +2,16 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from benchmarks import __main__ as command
 from benchmarks.corpus import ABSENT, RARE, common_word, generated
 from benchmarks.measure import SMOKE, Bound, Measured, Row, Run, Samples, interleave, ratio
+from benchmarks.peers import NoPeersError
+from benchmarks.recorded import read
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +22,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("row", command.ROWS, ids=lambda row: row.name)
 def test_row_gives_a_figure(row: Row, tmp_path: Path, shared: Path) -> None:
-    """Every row runs on a fresh folder and finds a number that can be compared with a bound; a crowd loses nothing."""
+    """Every row runs on a fresh folder and finds a number, or says what it cannot do without; a crowd loses nothing."""
     measured = row.measure(Run(tmp_path, SMOKE, shared))
-    assert math.isfinite(measured.value)
+    assert math.isfinite(measured.value) or measured.note.startswith("cannot: ")
     assert row.unit != "lost" or measured.value == 0
     for samples in measured.samples.values():
         assert min(samples.times) > 0
@@ -87,51 +89,215 @@ def test_bounds_hold_at_their_limit() -> None:
     assert [Bound(2, at_least=True).reached_by(value) for value in (1.9, 2, 2.1)] == [False, True, True]
 
 
-def _row(name: str, value: float) -> Row:
-    return Row(name, "one thing : another", "x", lambda _: Measured(value), Bound(2))
+def _row(name: str, *values: float, unit: str = "x", at_least: bool = False, size: int = 0) -> Row:
+    """A row that finds one value after the other, and then none."""
+    found = iter(values)
+    return Row(name, "one thing : another", unit, lambda _: Measured(next(found)), Bound(2, at_least), size)
 
 
-def test_command_reports_and_checks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The table and the JSON say whether each bound is reached; ``--check`` fails where one is not, and only then."""
-    monkeypatch.setattr(command, "ROWS", (_row("good", 1.5), _row("slow", 2.5)))
-    file = tmp_path / "figures.json"
-    assert command.main(["--json", str(file)]) == 0
+@pytest.fixture(name="results")
+def _results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the records, and beside it a README: none of the project's is touched."""
+    readme = tmp_path / "README.md"
+    readme.write_text("# Benchmarks\n\n## The last figures\n\nold\n", encoding="utf-8")
+    monkeypatch.setattr(command, "README", readme)
+    monkeypatch.setattr(command, "RESULTS", tmp_path / "results")
+    return tmp_path / "results"
+
+
+@pytest.fixture(name="rows")
+def _rows(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Sets the rows that there are."""
+    return lambda *rows: monkeypatch.setattr(command, "ROWS", rows)
+
+
+def _recorded(file: Path) -> dict[str, float | None]:
+    record = read(file)
+    assert record is not None
+    return {figure.name: figure.value for figure in record.rows}
+
+
+@pytest.mark.usefixtures("results")
+def test_command_reports(tmp_path: Path, rows: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+    """Table, JSON and Markdown say whether each target is reached; one that is missed is no failure."""
+    rows(_row("good", 1.5), _row("slow", 2.5))
+    file, page = tmp_path / "figures.json", tmp_path / "figures.md"
+    assert command.main(["--json", str(file), "--markdown", str(page)]) == 0
     printed = capsys.readouterr().out
     assert "1.50 x" in printed
     assert "<= 2 MISSED" in printed
     assert "missed: slow" in printed
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    assert [(row["name"], row["figure"], row["reached"]) for row in found["rows"]] == [
-        ("good", 1.5, True),
-        ("slow", 2.5, False),
-    ]
-    assert found["machine"].keys() == {"system", "architecture", "cores", "python", "sqlite"}
-    assert command.main(["--check"]) == 1
-    assert command.main(["--check", "--only", "good"]) == 0
+    assert _recorded(file) == {"good": 1.5, "slow": 2.5}
+    assert [row["reached"] for row in json.loads(file.read_text(encoding="utf-8"))["rows"]] == [True, False]
+    assert "| `slow` |  |  |  |  | 2.50 x | <= 2 MISSED |  |\n" in page.read_text(encoding="utf-8")
 
 
-def test_record_replaces_the_last_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``--record`` keeps what the README says above, and puts the new figures in the place of the old ones."""
-    readme = tmp_path / "README.md"
-    readme.write_text("# Benchmarks\n\n## The last figures\n\nold\n", encoding="utf-8")
-    monkeypatch.setattr(command, "README", readme)
-    monkeypatch.setattr(command, "ROWS", (_row("good", 1.5),))
+def test_quick_run_leaves_out_what_is_large(
+    results: Path, rows: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rows of a size that a quick run does not allow are neither measured nor failures; its record is its own."""
+    rows(_row("small", 1), _row("large", 1, size=1_000_000))
+    assert command.main(["--quick", "--record"]) == 0
+    assert "large" not in capsys.readouterr().out
+    assert _recorded(results / "quick.json") == {"small": 1}
+    assert [path.name for path in results.iterdir()] == ["quick.json"]
+    assert "old" in command.README.read_text(encoding="utf-8")
+
+
+def test_check_fails_where_a_figure_is_a_third_worse(
+    results: Path, rows: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only that fails: neither what is slightly worse, nor what is better, nor what is measured in milliseconds."""
+    rows(_row("one", 3), _row("more", 3, at_least=True), _row("took", 3, unit="ms"))
+    command.main(["--quick", "--record"])
+    rows(_row("one", 3.9), _row("more", 2.3, at_least=True), _row("took", 9, unit="ms"), _row("new", 9))
+    assert command.main(["--quick", "--check"]) == 0
+    assert "not in the record: new\n" in capsys.readouterr().out
+    rows(_row("one", 1), _row("more", 9, at_least=True))
+    assert command.main(["--quick", "--check"]) == 0
+    rows(_row("one", 4.1, 4.2, 4.3), _row("more", 3, at_least=True))
+    assert command.main(["--quick", "--check"]) == 1
+    assert "got worse: one, 4.10 x; recorded 3.00 x\n" in capsys.readouterr().out
+    rows(_row("more", 2.2, 2.1, 2.0, at_least=True))
+    assert command.main(["--quick", "--check"]) == 1
+    assert _recorded(results / "quick.json") == {"one": 3, "more": 3, "took": 3}
+
+
+@pytest.mark.usefixtures("results")
+def test_check_looks_again_before_it_fails(rows: Callable[..., None]) -> None:
+    """A busy moment is no worse figure, and so the row is measured again; but what was lost was lost."""
+    rows(_row("one", 3), _row("all", 0, unit="lost"))
+    command.main(["--quick", "--record"])
+    rows(_row("one", 9, 5, 3.1), _row("all", 0, unit="lost"))
+    assert command.main(["--quick", "--check"]) == 0
+    rows(_row("one", 3), _row("all", 1, 0, 0, unit="lost"))
+    assert command.main(["--quick", "--check"]) == 1
+
+
+@pytest.mark.usefixtures("results")
+def test_second_look_takes_nothing_from_the_first(rows: Callable[..., None]) -> None:
+    """What rows share is kept through a run, but not for a row that is measured again."""
+    shared: list[Path] = []
+
+    def measure(run: Run) -> Measured:
+        shared.append(run.shared)
+        return Measured(3.0 * len(shared))
+
+    rows(Row("one", "", "x", measure))
+    command.main(["--quick", "--record"])
+    rows(_row("other", 1), Row("one", "", "x", measure))
+    command.main(["--quick", "--check"])
+    assert len(set(shared)) == len(shared) == 2 + command.AGAIN
+
+
+@pytest.mark.usefixtures("results")
+@pytest.mark.parametrize("options", [["--check"], ["--check", "--quick"], ["--plots"]])
+def test_what_needs_a_record_says_how_to_make_it(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a record, nothing is measured first."""
+    with pytest.raises(SystemExit):
+        command.main(options)
+    assert "--record makes it" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("results")
+def test_row_that_raises_costs_no_other_its_figure(
+    tmp_path: Path, rows: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was measured is kept; the traceback is shown, and the exit status is 1."""
+    rows(_row("broken"), _row("good", 1))
+    file = tmp_path / "figures.json"
+    assert command.main(["--json", str(file)]) == 1
+    assert _recorded(file) == {"good": 1}
+    captured = capsys.readouterr()
+    assert "StopIteration" in captured.err
+    assert "failed" in captured.out
+
+
+def test_record_keeps_what_was_not_measured(results: Path, rows: Callable[..., None]) -> None:
+    """A record of some rows replaces theirs; one of all drops rows that are no more, but not the peers'."""
+    old = (_row("one", 1), _row("two", 1), _row("gone", 1), _row("peers.append.100.other", 7))
+    rows(*old)
+    command.main(["--quick", "--record"])
+    rows(_row("one", 1.1), _row("two"))
+    assert command.main(["--quick", "--record", "--only", "one"]) == 0
+    assert _recorded(results / "quick.json") == {"one": 1.1, "two": 1, "peers.append.100.other": 7}
+
+
+@pytest.mark.usefixtures("results")
+def test_record_names_the_command_that_makes_all_of_it(tmp_path: Path, rows: Callable[..., None]) -> None:
+    """Not what happened to be called last, nor where else its figures went."""
+    rows(_row("one", 1))
+    assert command.main(["--quick", "--record", "--only", "one", "--json", str(tmp_path / "figures.json")]) == 0
+    record = read(command.RESULTS / "quick.json")
+    assert record is not None
+    assert record.command == "python -m benchmarks --record --quick"
+
+
+def test_record_of_some_rows_is_of_the_same_machine(
+    rows: Callable[..., None], results: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was measured elsewhere is not mixed with it."""
+    rows(_row("one", 1, 2), _row("two", 1))
+    command.main(["--quick", "--record"])
+    monkeypatch.setattr(command, "machine", lambda: {"system": "another"})
+    with pytest.raises(SystemExit):
+        command.main(["--quick", "--record", "--only", "one"])
+    assert "without --only" in capsys.readouterr().err
+    rows(_row("one", 2))
+    command.main(["--quick", "--record"])
+    assert _recorded(results / "quick.json") == {"one": 2}
+
+
+def test_full_record_fills_readme_and_draws(results: Path, rows: Callable[..., None]) -> None:
+    """``--record`` keeps what the README says above its figures; the plots are drawn, and can be drawn again."""
+    pytest.importorskip("matplotlib", reason="pip install -e '.[benchmarks]'")
+    rows(_row("good", 1.5, 1.5), _writers(4), _writers(4))
     for _ in range(2):
-        assert command.main(["--record"]) == 0
-        text = readme.read_text(encoding="utf-8")
+        assert command.main(["--record", "--only", "good", "sqlite"]) == 0
+        text = command.README.read_text(encoding="utf-8")
         assert text.startswith("# Benchmarks\n\n## The last figures\n\n2")
         assert "old" not in text
-        assert text.count("| `good` |  |  | 1.50 x | <= 2 reached |  |\n") == 1
+        assert text.count("| `good` |  |  |  |  | 1.50 x | <= 2 reached |  |\n") == 1
+    drawn = (results / "writers.svg").read_bytes()
+    (results / "writers.svg").unlink()
+    assert command.main(["--plots"]) == 0
+    assert (results / "writers.svg").read_bytes() == drawn
 
 
-@pytest.mark.parametrize("wrong", ["--quick", "--only"])
-def test_record_takes_everything_in_full(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Figures to keep are of every row, at full length."""
+def _writers(count: int) -> Row:
+    numbers = {"per_second": 10.0, "floor_per_second": 12.0}
+    name = f"sqlite.writers.one.processes.{count}"
+    return Row(name, "", "x", lambda _: Measured(0.9, numbers=numbers), Bound(0.8, at_least=True))
+
+
+def test_without_matplotlib_a_full_record_is_refused_at_once(
+    rows: Callable[..., None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody measures for half an hour to learn then what was missing."""
+    rows(_row("never"))
+    monkeypatch.setattr(command, "find_spec", lambda _: None)
     with pytest.raises(SystemExit):
-        command.main(["--record", wrong, *(["memory"] if wrong == "--only" else [])])
-    assert "in full" in capsys.readouterr().err
+        command.main(["--record"])
+    assert "pip install -e '.[benchmarks]'" in capsys.readouterr().err
+
+
+def test_peers_are_rows_where_they_are_asked_for(
+    rows: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``--peers`` adds their rows; where none is installed, it says what installs them."""
+    rows(_row("one", 1))
+    monkeypatch.setattr(command, "peer_rows", lambda: [_row("peers.append.100.other", 7)])
+    file = tmp_path / "figures.json"
+    assert command.main(["--quick", "--peers", "--json", str(file)]) == 0
+    assert _recorded(file) == {"one": 1, "peers.append.100.other": 7}
+
+    def nothing() -> list[Row]:
+        raise NoPeersError("no peer is installed")
+
+    monkeypatch.setattr(command, "peer_rows", nothing)
+    with pytest.raises(SystemExit):
+        command.main(["--quick", "--peers"])
+    assert "no peer is installed" in capsys.readouterr().err
 
 
 def test_only_refuses_what_no_row_begins_with(capsys: pytest.CaptureFixture[str]) -> None:

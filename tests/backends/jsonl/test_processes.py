@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sessionkit import BackendUnavailableError, ChatMessage, locks
+from sessionkit import BackendUnavailableError, ChatMessage
 from sessionkit_jsonl import JSONLBackend
 
 HI, YO = ChatMessage("user", "hi"), ChatMessage("assistant", "yo")
@@ -152,10 +152,10 @@ def test_waiting_for_a_lock_ends(tmp_path: Path) -> None:
 class LateLock:
     """A lock that is had at the very end of the time."""
 
-    def acquire(self, timeout: float) -> bool:
+    def acquire(self, blocking: bool = True, timeout: float = 0) -> bool:  # noqa: FBT001, FBT002 -- as of any lock
         """Wait as long as is allowed, and have it."""
         time.sleep(timeout)
-        return True
+        return blocking
 
     def release(self) -> None:
         """Nothing to do."""
@@ -170,13 +170,14 @@ def test_all_waiting_of_a_call_has_one_allowance(
     for slot in backend._slots._slots:
         monkeypatch.setattr(slot, "lock", LateLock())
     tried: list[int] = []
-    try_lock = locks._try_lock
+    flock = fcntl.flock
 
-    def counted(descriptor: int, *, shared: bool) -> None:
-        tried.append(descriptor)
-        try_lock(descriptor, shared=shared)
+    def counted(descriptor: int, how: int) -> None:
+        if how & fcntl.LOCK_NB:
+            tried.append(descriptor)
+        flock(descriptor, how)
 
-    monkeypatch.setattr(locks, "_try_lock", counted)
+    monkeypatch.setattr(fcntl, "flock", counted)
     with (tmp_path / name).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(BackendUnavailableError, match=rf"{tmp_path}/{name}: another process held .* 0\.05 seconds"):

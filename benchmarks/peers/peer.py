@@ -1,0 +1,130 @@
+"""What every contender of the comparison is driven through, and which of the operations it can do.
+
+All of it is awaited, inside one event loop that runs already, so that an asynchronous peer is not charged with starting
+a loop at each call. A peer whose calls are synchronous is called directly: that costs it a coroutine that never waits,
+less than a tenth of a microsecond, which the floor pays as well.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, ClassVar
+
+from sessionkit import ChatMessage
+
+APPEND, EXTEND, LOAD, LAST, REPLACE, REMOVE, LIST, PAGE, SEARCH = OPERATIONS = (
+    "append",
+    "extend",
+    "load",
+    "last",
+    "replace_last",
+    "remove_last",
+    "list_sessions",
+    "page",
+    "search",
+)
+"""What is measured: the names of a peer's methods."""
+
+
+class Peer:
+    """A store that is compared, through its public API only.
+
+    A subclass writes the operations that its API can do, and says in `cannot` why each of the others isn't there. An
+    operation counts as possible where calls of the API give its result, at whatever cost: reading all messages for the
+    last 50, or clearing a session and writing it anew where the API has a call for either. `remarks` says so.
+
+    Attributes:
+        name: by which the rows are called.
+        packages: the distributions that it comes with; it takes part where all are installed.
+        syncs: whether each append waits for the disk; ``python -m benchmarks.peers.syncs`` counts.
+        cannot: the operations that its API doesn't offer, and why.
+        remarks: what an operation does that its figure alone doesn't say.
+        loses: what of a message the peer's own messages have no field for.
+    """
+
+    name: ClassVar[str]
+    packages: ClassVar[tuple[str, ...]] = ()
+    syncs: ClassVar[bool]
+    cannot: ClassVar[Mapping[str, str]] = {}
+    remarks: ClassVar[Mapping[str, str]] = {}
+    loses: ClassVar[str] = ""
+
+    @classmethod
+    def missing(cls) -> list[str]:
+        """The distributions that it needs and that aren't installed."""
+        return [package for package in cls.packages if not _installed(package)]
+
+    def convert(self, message: ChatMessage) -> Any:
+        """The message as the peer takes it; not timed."""
+        raise NotImplementedError
+
+    def text(self, stored: Any) -> str:
+        """The searchable text of a message that came back: its content, the names and arguments of its tool calls."""
+        raise NotImplementedError
+
+    async def open(self, folder: Path) -> None:
+        """Open the store in that folder, or create it."""
+        raise NotImplementedError
+
+    async def attach(self, key: str) -> None:
+        """What a program does once to go on with a session that may be there; not timed."""
+
+    async def prepare(self, key: str, messages: Sequence[Any]) -> None:
+        """Put messages behind those of a session by the fastest public way; not timed."""
+        if EXTEND not in self.cannot:
+            await self.extend(key, messages)
+            return
+        for message in messages:
+            await self.append(key, message)
+
+    async def append(self, key: str, message: Any) -> None:
+        """Put a message at the end of a session."""
+        raise NotImplementedError
+
+    async def extend(self, key: str, messages: Sequence[Any]) -> None:
+        """Put several there with one call."""
+        raise NotImplementedError
+
+    async def load(self, key: str) -> Sequence[Any]:
+        """All messages of a session, oldest first."""
+        raise NotImplementedError
+
+    async def last(self, key: str, count: int) -> Sequence[Any]:
+        """The newest so many of them, oldest first."""
+        raise NotImplementedError
+
+    async def replace_last(self, key: str, message: Any) -> None:
+        """Put a message in the place of the newest one."""
+        raise NotImplementedError
+
+    async def remove_last(self, key: str) -> None:
+        """Remove the newest message."""
+        raise NotImplementedError
+
+    async def list_sessions(self) -> Sequence[Any]:
+        """Every session once."""
+        raise NotImplementedError
+
+    async def page(self, count: int) -> Sequence[Any]:
+        """The so many most recently active sessions."""
+        raise NotImplementedError
+
+    async def search(self, word: str) -> Sequence[str]:
+        """The keys of the sessions with a message that holds the word, at most 20."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Let go of files and connections."""
+        raise NotImplementedError
+
+    async def scan(self, keys: Sequence[str], word: str) -> list[str]:
+        """Search for those who can't: load every session, and look into each of its messages."""
+        return [key for key in keys if any(word in self.text(stored) for stored in await self.load(key))][:20]
+
+
+def _installed(package: str) -> bool:
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
