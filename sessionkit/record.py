@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Self
 
-import attrs
+import msgspec
 
 from sessionkit.clock import from_datetime, now, optional_datetime, optional_microseconds, to_datetime
 from sessionkit.codec import decode_json, encode_json
@@ -22,8 +22,7 @@ from sessionkit.models import IDLE, RUNNING, SessionContext, SessionMetadata, Se
 _LARGEST_KEPT = 2**53  # a revision that `restore` takes over; stores keep 63 bits
 
 
-@attrs.define
-class SessionRecord:
+class SessionRecord(msgspec.Struct):
     """A session without its messages. Times are in microseconds since the epoch; see `sessionkit.clock`."""
 
     created_at: int
@@ -41,7 +40,7 @@ class SessionRecord:
     turn_id: str | None = None
     turn_started_at: int | None = None
     heartbeat_at: int | None = None
-    attributes: dict[str, JSON] = attrs.Factory(dict)
+    attributes: dict[str, JSON] = msgspec.field(default_factory=dict)
 
     @classmethod
     def new(cls, highest_revision: int) -> Self:

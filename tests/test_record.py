@@ -1,6 +1,7 @@
 """What a store keeps of a session besides its messages, and the rules by which it changes."""
 
 from collections.abc import Callable
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -121,7 +122,7 @@ def test_a_turn_begins_unless_another_is_alive(
 ) -> None:
     """Alive is a heartbeat younger than `stuck_after` seconds; with None, of any age. Theirs is left as it was."""
     record.begin_turn("theirs", None)
-    before = attrs.evolve(record)
+    before = copy(record)
     set_clock(1000 + age)
     record.begin_turn("ours", stuck_after)
     assert (record.turn_id == "ours") is ours

@@ -47,13 +47,12 @@ _REPLACE = f"""
 UPDATE messages SET message = CAST(?2 AS TEXT), turns = ?3, tool_calls = ?4, replacements = replacements + 1,
     replaced_at = max(?5, created_at, ifnull(replaced_at, created_at))
 WHERE id = {_NEWEST} AND id & 0xFFFFFFFF > (SELECT settled FROM sessions WHERE number = id >> 32)
-    AND id >= (SELECT since FROM pending WHERE number = id >> 32)
+    AND id >= (SELECT since FROM unindexed WHERE number = id >> 32)
 """
 
 _OF_SESSION = f"""
 FROM sessions AS s JOIN messages AS m ON m.id {_TAIL} WHERE s.key = ? ORDER BY m.id
 """
-_LOOK = settling.current("s.key = ?")
 _LOAD_MESSAGES = f"SELECT CAST(m.message AS BLOB) {_OF_SESSION}"
 _LOAD = f"SELECT CAST(m.message AS BLOB), m.created_at, m.id {_OF_SESSION}"
 
@@ -104,10 +103,11 @@ class SQLiteBackend(RecordBackend):
         raw = self._encoded(message)
         values = (now(), message.is_turn, message.tool_call_count, raw)
         with self._store.writing as connection:
-            if not self._tails.append(connection, session_key, *values):
+            newest = self._tails.append(connection, session_key, *values)
+            if newest is None:
                 newest = rows.append(connection, session_key, values)
                 self._tails.note(session_key, newest)
-            self._tidy_now_and_then(connection, 1)
+            self._tidy_now_and_then(connection, 1, is_due=newest % settling.EVERY == 0)
 
     def remove_last(self, session_key: str, /) -> bool:
         check_session_key(session_key)
@@ -144,7 +144,8 @@ class SQLiteBackend(RecordBackend):
                 settling.unsettle(connection, newest)
                 terms.forget_newest(connection, newest)
                 connection.execute(_REPLACE, values)
-                return True
+            self._tidy_now_and_then(connection, 1)
+            return True
 
     def list_sessions_with_metadata(self) -> list[SessionMetadata]:
         damaged: list[CorruptSessionError] = []
@@ -309,7 +310,8 @@ class SQLiteBackend(RecordBackend):
     def _running(self, condition: str, order: str, *values: int) -> list[SessionMetadata]:
         of_running = f"s.number IN (SELECT number FROM sessions WHERE state = '{RUNNING}' AND {condition})"
         with self._store.reading as connection:
-            found = connection.execute(f"{settling.current(of_running)} ORDER BY {order}, key", values).fetchall()
+            statement = settling.current(of_running, settling.CURRENT_COLUMNS)
+            found = connection.execute(f"{statement} ORDER BY {order}, key", values).fetchall()
         damaged: list[CorruptSessionError] = []
         listed = [metadata for _, metadata in rows.readable(found, damaged)]
         rows.warn_of(damaged)
@@ -317,7 +319,7 @@ class SQLiteBackend(RecordBackend):
 
     def _look(self, session_key: str, look: Callable[[SessionRecord], T], /) -> T | None:
         with self._store.reading as connection:
-            row = connection.execute(_LOOK, (session_key,)).fetchone()
+            row = connection.execute(settling.LOOK, (session_key,)).fetchone()
         return None if row is None else look(to_record(row))
 
     def _edit(self, session_key: str, change: Callable[[SessionRecord], T], /, *, create: bool) -> T | None:
@@ -327,11 +329,11 @@ class SQLiteBackend(RecordBackend):
         ):
             return None if session is None else change(session.record)
 
-    def _tidy_now_and_then(self, connection: sqlite3.Connection, added: int) -> None:
+    def _tidy_now_and_then(self, connection: sqlite3.Connection, added: int, *, is_due: bool = False) -> None:
         """Settle, and index what has come together, where this process has added enough since it last did."""
         self._until_settling -= added
         self._until_check -= added
-        if self._until_settling > 0 and self._until_check > 0:
+        if self._until_settling > 0 and self._until_check > 0 and not is_due:
             return
         self._until_settling = settling.EVERY
         try:

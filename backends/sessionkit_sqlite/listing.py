@@ -1,22 +1,22 @@
 """Sessions in the order of their activity, those among them that are not settled too."""
 
+import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
 from typing import Any, Self
 
-import attrs
+import msgspec
 
 from sessionkit.errors import CorruptSessionError
 from sessionkit.models import SessionMetadata
 from sessionkit_sqlite.rows import readable
-from sessionkit_sqlite.settling import IS_SETTLED, IS_UNSETTLED, READ_COLUMNS, current
+from sessionkit_sqlite.settling import ACTIVITY, CURRENT_COLUMNS, IS_SETTLED, IS_UNSETTLED, READ_COLUMNS, current
 
 _NEWEST_FIRST = "ORDER BY last_activity DESC, key"
 
 
-@attrs.define
-class Conditions:
+class Conditions(msgspec.Struct):
     """Conditions on sessions, in SQL, each with its values. All must hold.
 
     Attributes:
@@ -24,10 +24,10 @@ class Conditions:
         ordered_by_index: whether the sessions are taken from the index on activity, or sorted because they are few.
     """
 
-    clauses: list[str] = attrs.Factory(list)
-    values: list[Any] = attrs.Factory(list)
-    activity: list[str] = attrs.Factory(list)
-    times: list[int] = attrs.Factory(list)
+    clauses: list[str] = []
+    values: list[Any] = []
+    activity: list[str] = []
+    times: list[int] = []
     ordered_by_index: bool = True
 
     def add(self, clause: str, *values: Any) -> None:
@@ -43,18 +43,18 @@ class Conditions:
     def of(self, numbers: Iterable[int]) -> Self:
         """These conditions, on the sessions with those numbers."""
         clause = f"number IN ({', '.join(map(str, numbers))})"
-        return attrs.evolve(self, clauses=[clause, *self.clauses], ordered_by_index=False)
+        return msgspec.structs.replace(self, clauses=[clause, *self.clauses], ordered_by_index=False)
 
     def matching(self, expression: str, others: Iterable[int]) -> Self:
         """These conditions, on the sessions with a message that matches, and those with these numbers."""
         indexed = "number IN (SELECT rowid >> 32 FROM terms WHERE terms MATCH ?)"
         clause = f"({indexed} OR number IN ({', '.join(map(str, others))}))"
-        return attrs.evolve(self, clauses=[clause, *self.clauses], values=[expression, *self.values])
+        return msgspec.structs.replace(self, clauses=[clause, *self.clauses], values=[expression, *self.values])
 
 
 def keys(connection: sqlite3.Connection) -> list[str]:
     """Every session key, most recently active first, ties by key. Within a transaction."""
-    lagging = sorted(connection.execute(current(IS_UNSETTLED)), key=_newest_first)
+    lagging = sorted(connection.execute(ACTIVITY), key=_newest_first)
     if not lagging:
         return [key for (key,) in connection.execute(f"SELECT key FROM sessions {_NEWEST_FIRST}")]
     oldest = lagging[-1][3]
@@ -74,7 +74,7 @@ def newest_first(
     settled, some may be given whose activity is not as wanted.
     """
     clauses, values = conditions.clauses, conditions.values
-    lagging = connection.execute(current(" AND ".join([IS_UNSETTLED, *clauses])), values).fetchall()
+    lagging = connection.execute(current(" AND ".join([IS_UNSETTLED, *clauses]), CURRENT_COLUMNS), values).fetchall()
     where = " AND ".join([IS_SETTLED, *clauses, *conditions.activity])
     order = _NEWEST_FIRST if conditions.ordered_by_index else _NEWEST_FIRST.replace("last", "+last")
     settled = connection.execute(
@@ -84,6 +84,7 @@ def newest_first(
     return readable(rows, damaged)
 
 
-def _newest_first(row: Sequence[Any]) -> tuple[int, str]:
-    """The sort key, of a row that begins as `READ_COLUMNS` does."""
-    return (-row[3], row[0])
+def _newest_first(row: Sequence[Any]) -> tuple[float, str]:
+    """The sort key, of a row that begins as `READ_COLUMNS` does; a damaged time comes first, as SQLite has texts."""
+    activity = row[3]
+    return (-activity if isinstance(activity, int) else -math.inf, row[0])

@@ -3,9 +3,10 @@
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from copy import copy
 from typing import Any, cast
 
-import attrs
+import msgspec
 
 from sessionkit.codec import decode_json, decode_message, encode_json
 from sessionkit.errors import CorruptRecordWarning, CorruptSessionError, InvalidMessageError
@@ -23,11 +24,12 @@ _COLUMNS = ", ".join(SESSION_COLUMNS)
 # the time is NULL, which the table refuses.
 _APPEND = """
 INSERT INTO messages (id, created_at, turns, tool_calls, message) VALUES (
-    (SELECT 1 + max(number << 32 | position, ifnull((
+    (SELECT 1 + max(number << 32 | last_position, ifnull((
         SELECT max(id) FROM messages WHERE id BETWEEN number << 32 AND number << 32 | 0xFFFFFFFF
      ), 0)) FROM sessions WHERE key = ?1),
     (SELECT max(?2, last_activity, ifnull((
-        SELECT max(created_at, ifnull(replaced_at, created_at)) FROM messages
+        SELECT CASE typeof(created_at) WHEN 'integer' THEN max(created_at, ifnull(replaced_at, created_at)) END
+        FROM messages
         WHERE id BETWEEN number << 32 AND number << 32 | 0xFFFFFFFF ORDER BY id DESC LIMIT 1
      ), ?2)) FROM sessions WHERE key = ?1),
     ?3, ?4, CAST(?5 AS TEXT)
@@ -35,8 +37,7 @@ INSERT INTO messages (id, created_at, turns, tool_calls, message) VALUES (
 """
 
 
-@attrs.define
-class SessionRow:
+class SessionRow(msgspec.Struct):
     """A row of ``sessions`` within a transaction."""
 
     number: int
@@ -66,7 +67,7 @@ def changing(connection: sqlite3.Connection, session_key: str, *, create: bool =
         if session is None and create:
             create_row(connection, session_key)
             session = find(connection, session_key, is_new=True)
-        before = session and attrs.evolve(session.record)
+        before = session and copy(session.record)
         yield session
         if session is not None and session.record != before:
             _write_back(connection, session)
@@ -87,9 +88,9 @@ def to_record(row: Sequence[Any]) -> SessionRecord:
     try:
         attributes = decode_json(raw)
     except InvalidMessageError as error:
-        raise _damaged(key, number, str(error)) from error
+        raise _damaged(key, number, "the attributes", str(error)) from error
     if not isinstance(attributes, dict):
-        raise _damaged(key, number, "they are no JSON object")
+        raise _damaged(key, number, "the attributes", "they are no JSON object")
     record = SessionRecord(*values)
     record.attributes = attributes
     return record
@@ -101,11 +102,13 @@ def readable(
     """The number and the metadata of each session; of a damaged one, the error is added to `damaged`."""
     for row in rows:
         try:
-            record = to_record(row)
+            metadata = to_record(row).metadata(row[0], last_use=True)
         except CorruptSessionError as error:
             damaged.append(error)
+        except (TypeError, ValueError, OverflowError) as error:
+            damaged.append(_damaged(row[0], row[1], "the times", str(error)))
         else:
-            yield row[1], record.metadata(row[0], last_use=True)
+            yield row[1], metadata
 
 
 def warn_of(damaged: Iterable[CorruptSessionError]) -> None:
@@ -137,7 +140,7 @@ def create_row(connection: sqlite3.Connection, session_key: str) -> None:
 def _write_back(connection: sqlite3.Connection, session: SessionRow) -> None:
     """Store what the record has become, which tells of all messages."""
     connection.execute(
-        f"UPDATE sessions SET ({_COLUMNS}) = ({', '.join('?' * len(SESSION_COLUMNS))}), position = ?, settled = ?"
+        f"UPDATE sessions SET ({_COLUMNS}) = ({', '.join('?' * len(SESSION_COLUMNS))}), last_position = ?, settled = ?"
         " WHERE number = ?",
         (*_columns(session.record), session.position, session.position, session.number),
     )
@@ -162,7 +165,7 @@ def append(connection: sqlite3.Connection, session_key: str, values: Sequence[An
 
 
 def insert(connection: sqlite3.Connection, session: SessionRow, added: list[tuple[int, bytes, ChatMessage]]) -> None:
-    """Store messages at the end: when, as what, and which. The trigger keeps ``pending``."""
+    """Store messages at the end: when, as what, and which. The trigger keeps ``unindexed``."""
     first = session.number << 32 | session.position + 1
     rows = [
         (first + i, moment, message.is_turn, message.tool_call_count, raw)
@@ -198,7 +201,7 @@ def delete(connection: sqlite3.Connection, session_key: str) -> bool:
         return False
     number, revision = row
     remove(connection, *_ids(number))
-    connection.execute("DELETE FROM pending WHERE number = ?", (number,))
+    connection.execute("DELETE FROM unindexed WHERE number = ?", (number,))
     connection.execute("DELETE FROM unsettled WHERE number = ?", (number,))
     connection.execute("DELETE FROM corrupt_messages WHERE id BETWEEN ? AND ?", _ids(number))
     connection.execute("DELETE FROM sessions WHERE number = ?", (number,))
@@ -234,7 +237,7 @@ def _ids(number: int) -> tuple[int, int]:
     return number << 32, number << 32 | 0xFFFFFFFF
 
 
-def _damaged(session_key: str, number: int, why: str) -> CorruptSessionError:
+def _damaged(session_key: str, number: int, what: str, why: str) -> CorruptSessionError:
     where = f"row {number} of sessions"
-    msg = f"the attributes of {session_key!r} can't be read, {where}: {why}"
+    msg = f"{what} of {session_key!r} can't be read, {where}: {why}"
     return CorruptSessionError(msg, session_key=session_key, where=where)

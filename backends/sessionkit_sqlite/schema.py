@@ -3,8 +3,8 @@
 ``sessions``
     One row a session, with everything that lists, states and counts ask, as it was when the session was last settled
     (see `sessionkit_sqlite.settling`): with all messages up to position `settled`. `number` is never given twice, so
-    that nothing left over from a deleted session can be taken for a new one's. Nor are positions; `position` is the
-    highest that the row knows to be given.
+    that nothing left over from a deleted session can be taken for a new one's. Nor are positions; `last_position` is
+    the highest that the row knows to be given.
 
 ``unsettled``
     The numbers of the sessions that may have messages beyond `settled`.
@@ -14,7 +14,7 @@
     the end of that range. `turns` and `tool_calls` are what the message counts for; `replaced_at` is when `update_last`
     last replaced it, and `replacements` how often; `message` is the JSON of `ChatMessage.to_dict`.
 
-``terms`` and ``pending``
+``terms`` and ``unindexed``
     The full-text index, and which messages are not in it yet: of session `number`, those with an id from `since` on.
     See `sessionkit_sqlite.terms`.
 
@@ -24,9 +24,10 @@
 ``store``
     One row: the highest revision that a deleted session had, and by which version of the terms the index was made.
 
-Times are integers of microseconds since 1970 UTC. `append` and `update_last` are one statement each, on ``messages``; a
-trigger sees to ``unsettled`` and ``pending``, which the first of many appends touches and no other. What an append
-costs is, above all, how many pages it touches: that of the message, and no second.
+Times are integers of microseconds since 1970 UTC. `append` is one statement, on ``messages``, and so is `update_last`
+of a message that neither the session's row nor the index knows. A trigger sees to ``unsettled`` and ``unindexed``,
+which the first of many appends touches and no other. What an append costs is, above all, how many pages it touches:
+that of the message, and no second.
 """
 
 import sqlite3
@@ -61,7 +62,7 @@ _SESSIONS = """
 CREATE TABLE sessions (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     key TEXT NOT NULL UNIQUE,
-    position INTEGER NOT NULL DEFAULT 0,
+    last_position INTEGER NOT NULL DEFAULT 0,
     settled INTEGER NOT NULL DEFAULT 0,
     created_at INTEGER NOT NULL,
     last_activity INTEGER NOT NULL,
@@ -88,7 +89,7 @@ _TRIGGER = """
 CREATE TRIGGER message_added AFTER INSERT ON messages
 WHEN NOT EXISTS (SELECT 1 FROM unsettled WHERE number = new.id >> 32) BEGIN
     INSERT INTO unsettled VALUES (new.id >> 32);
-    INSERT OR IGNORE INTO pending VALUES (new.id >> 32, new.id);
+    INSERT OR IGNORE INTO unindexed VALUES (new.id >> 32, new.id);
 END;
 """
 _LAYOUT = f"""{_SESSIONS}
@@ -101,7 +102,7 @@ CREATE TABLE messages (
     message TEXT NOT NULL,
     replacements INTEGER NOT NULL DEFAULT 0
 );
-CREATE TABLE pending (number INTEGER PRIMARY KEY, since INTEGER NOT NULL);
+CREATE TABLE unindexed (number INTEGER PRIMARY KEY, since INTEGER NOT NULL);
 CREATE TABLE corrupt_messages (id INTEGER PRIMARY KEY, created_at INTEGER, message);
 CREATE TABLE store (highest_deleted_revision INTEGER NOT NULL, terms_version TEXT NOT NULL);
 INSERT INTO store VALUES (0, '');
@@ -109,6 +110,7 @@ INSERT INTO store VALUES (0, '');
 """
 
 # Version 1 kept each session's row in step with every append, and its activity in spans, to touch the index less often.
+# A process that has it open still finds its columns and its table no more, so that it can't write by its own rules.
 _FROM_1 = f"""
 DROP TRIGGER message_added;
 DROP TRIGGER message_replaced;
@@ -116,12 +118,13 @@ DROP INDEX sessions_by_activity;
 DROP INDEX running_sessions;
 ALTER TABLE sessions RENAME TO old_sessions;
 {_SESSIONS}
-INSERT INTO sessions (number, key, position, settled, {", ".join(SESSION_COLUMNS)})
+INSERT INTO sessions (number, key, last_position, settled, {", ".join(SESSION_COLUMNS)})
     SELECT number, key, position, position, {", ".join(SESSION_COLUMNS)} FROM old_sessions;
 DELETE FROM sqlite_sequence WHERE name = 'sessions';
 INSERT INTO sqlite_sequence SELECT 'sessions', seq FROM sqlite_sequence WHERE name = 'old_sessions';
 DROP TABLE old_sessions;
 ALTER TABLE messages ADD COLUMN replacements INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE pending RENAME TO unindexed;
 {_TRIGGER}
 """
 

@@ -3,7 +3,7 @@
 The row of a session tells how it stood when it was last *settled*: of the messages that have come since, those beyond
 position `settled`, it knows nothing. ``unsettled`` lists the sessions that have such messages. Who reads adds them up,
 in the same statement; who writes settles now and then, and whatever changes the row itself settles that session with
-it. So there are never many, and a list reads a few messages' counts more, never their texts.
+it. So there are few, with few messages each, whose counts a list reads more.
 """
 
 import sqlite3
@@ -11,7 +11,7 @@ import sqlite3
 from sessionkit_sqlite.schema import SESSION_COLUMNS
 
 EVERY = 64
-"""After how many appends of one process it settles: more would make whoever reads add up more."""
+"""After how many messages of one process, or of one session, all are settled: more would make readers add up more."""
 
 READ_COLUMNS = f"key, number, {', '.join(SESSION_COLUMNS[:-1])}, CAST(attributes AS BLOB)"
 """What `sessionkit_sqlite.rows.to_record` takes, of sessions that are settled.
@@ -23,59 +23,63 @@ IS_SETTLED = "number NOT IN (SELECT number FROM unsettled)"
 IS_UNSETTLED = "s.number IN (SELECT number FROM unsettled)"
 
 _BEYOND = "m.id BETWEEN (s.number << 32 | s.settled) + 1 AND s.number << 32 | 0xFFFFFFFF"
+_LATEST = "ifnull(max(CASE typeof({0}) WHEN 'integer' THEN {0} END), s.last_activity)"  # a damaged time counts for none
 
 # By which expression a column of a session becomes what it is with the messages beyond. Each replacement of a message
 # was a change of the session too.
 _ADDED_UP = {
-    "last_activity": "max(s.last_activity, ifnull(max(m.created_at), s.last_activity),"
-    " ifnull(max(m.replaced_at), s.last_activity))",
+    "last_activity": f"max(s.last_activity, {_LATEST.format('m.created_at')}, {_LATEST.format('m.replaced_at')})",
     "revision": "s.revision + count(m.id) + ifnull(sum(m.replacements), 0)",
     "message_count": "s.message_count + count(m.id)",
     "turn_count": "s.turn_count + ifnull(sum(m.turns), 0)",
     "tool_call_count": "s.tool_call_count + ifnull(sum(m.tool_calls), 0)",
 }
-_POSITION = "max(s.position, ifnull(max(m.id) & 0xFFFFFFFF, 0))"
+_LAST_POSITION = "max(s.last_position, ifnull(max(m.id) & 0xFFFFFFFF, 0))"
 _CURRENT_COLUMNS = ", ".join(_ADDED_UP.get(column, f"s.{column}") for column in SESSION_COLUMNS[:-1])
 
 
-def current(condition: str, columns: str = "") -> str:
-    """The statement that reads `READ_COLUMNS`, and more columns, of sessions that may be unsettled.
+def current(condition: str, columns: str) -> str:
+    """The statement that reads columns of sessions that may be unsettled.
 
     The condition is one on ``sessions AS s``; its activity and its counts are not what they are with the messages.
     """
     return (
-        f"SELECT {columns}s.key, s.number, {_CURRENT_COLUMNS}, CAST(s.attributes AS BLOB)"
-        f" FROM sessions AS s LEFT JOIN messages AS m ON {_BEYOND} WHERE {condition} GROUP BY s.number"
+        f"SELECT {columns} FROM sessions AS s LEFT JOIN messages AS m ON {_BEYOND} WHERE {condition} GROUP BY s.number"
     )
 
 
-FIND = current("s.key = ?", f"{_POSITION}, ")
+CURRENT_COLUMNS = f"s.key, s.number, {_CURRENT_COLUMNS}, CAST(s.attributes AS BLOB)"
+"""`READ_COLUMNS` for `current`."""
+
+LOOK = current("s.key = ?", CURRENT_COLUMNS)
+"""`READ_COLUMNS` of the session with that key."""
+
+FIND = current("s.key = ?", f"{_LAST_POSITION}, {CURRENT_COLUMNS}")
 """The highest position that was ever given in the session with that key, and `READ_COLUMNS`."""
 
-REVISION = f"""
-SELECT s.number, {_ADDED_UP["revision"]} FROM sessions AS s LEFT JOIN messages AS m ON {_BEYOND}
-WHERE s.key = ? GROUP BY s.number
-"""
+REVISION = current("s.key = ?", f"s.number, {_ADDED_UP['revision']}")
 """The number and the revision of the session with that key."""
 
-_SETTLED = f"""
-SELECT {_POSITION}, {", ".join(_ADDED_UP.values())}, s.number
-FROM sessions AS s LEFT JOIN messages AS m ON {_BEYOND} WHERE {IS_UNSETTLED} GROUP BY s.number
-"""
+ACTIVITY = current(IS_UNSETTLED, f"s.key, 0, 0, {_ADDED_UP['last_activity']}")
+"""The key and the activity of each unsettled session, where `READ_COLUMNS` has them."""
+
 _SETTLE = f"""
-UPDATE sessions SET (position, {", ".join(_ADDED_UP)}, settled) = (?1, ?2, ?3, ?4, ?5, ?6, ?1) WHERE number = ?7
+UPDATE sessions AS s SET (last_position, settled, {", ".join(_ADDED_UP)}) = (
+    SELECT {_LAST_POSITION}, {_LAST_POSITION}, {", ".join(_ADDED_UP.values())} FROM messages AS m WHERE {_BEYOND}
+) WHERE {IS_UNSETTLED}
 """
 _UNSETTLE = """
-UPDATE sessions SET settled = (?1 & 0xFFFFFFFF) - 1, message_count = message_count - 1, (revision, turn_count,
-    tool_call_count) = (SELECT revision - 1 - replacements, turn_count - turns, tool_call_count - tool_calls
-    FROM messages WHERE id = ?1)
+UPDATE sessions SET settled = (?1 & 0xFFFFFFFF) - 1, message_count = message_count - 1,
+    (revision, turn_count, tool_call_count) = (
+        SELECT revision - 1 - replacements, turn_count - turns, tool_call_count - tool_calls FROM messages WHERE id = ?1
+    )
 WHERE number = ?1 >> 32 AND settled >= ?1 & 0xFFFFFFFF
 """
 
 
 def settle(connection: sqlite3.Connection) -> None:
     """Have every session's row tell of all of its messages; within a transaction."""
-    connection.executemany(_SETTLE, connection.execute(_SETTLED).fetchall())
+    connection.execute(_SETTLE)
     connection.execute("DELETE FROM unsettled")
 
 

@@ -43,7 +43,7 @@ _PATIENCE = 10  # seconds that `close` waits for a call to end
 
 # A log is without its index for a moment whenever somebody opens or closes the file; after so many seconds, a crash
 # left it. It is never copied where this process has the file open itself: to read it would drop SQLite's locks.
-_SETTLING = 0.2
+_AT_REST = 0.2
 _OPENING = 2.0  # seconds until a reader gives up on a file that is opened and closed all the time
 
 
@@ -258,7 +258,7 @@ class _ReadingOnly(_Connected):
         while (waited := time.monotonic() - started) < _OPENING:
             before = state_of(path)
             try:
-                if self._attempt(before, may_copy=waited > _SETTLING and not here):
+                if self._attempt(before, may_copy=waited > _AT_REST and not here):
                     return cast("sqlite3.Connection", self.connection)
             except sqlite3.DatabaseError:
                 if before == state_of(path):
@@ -291,17 +291,17 @@ class _ReadingOnly(_Connected):
 
 
 class Writing(_Connected):
-    """Also holds the file lock while it is entered. In the lock file stands whose connection wrote last.
+    """Also holds the file lock while it is entered. In the lock file stands the mark of who had it last.
 
     Attributes:
         use: how often it was entered.
-        is_undisturbed: whether no other connection has written since the last time.
+        is_undisturbed: whether no other connection had it since the last time.
     """
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
         self.lock_file: int | None = None
-        self.name = b""
+        self.mark = b""
         self.use = 0
         self.is_undisturbed = False
 
@@ -321,13 +321,14 @@ class Writing(_Connected):
                 msg = f"{self.store.name} was opened with mode=ro, so nothing can be written"
                 raise BackendUnavailableError(msg)
             self.lock_file = open_lock_file(self.store.path)
-            self.name = os.urandom(16)
+            self.mark = os.urandom(16)
         acquire(self.lock_file, timeout=self.store.busy_timeout, since=since, path=self.store.name)
         self.use += 1
-        self.is_undisturbed = os.pread(self.lock_file, 16, 0) == self.name
+        self.is_undisturbed = os.pread(self.lock_file, 16, 0) == self.mark
         if not self.is_undisturbed:
-            with suppress(OSError):  # no room: then it never is
-                os.pwrite(self.lock_file, self.name, 0)
+            os.ftruncate(self.lock_file, 0)  # first, so that whoever wrote before knows, were there no room for a mark
+            with suppress(OSError):
+                os.pwrite(self.lock_file, self.mark, 0)
 
     def recover(self) -> None:
         try:

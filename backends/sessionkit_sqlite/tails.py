@@ -7,14 +7,18 @@ from sessionkit_sqlite.store import Writing
 
 _MOST = 1024
 
-_INSERT = "INSERT INTO messages (id, created_at, turns, tool_calls, message) VALUES (?, ?, ?, ?, CAST(? AS TEXT))"
+# The time is NULL, which the table refuses, where somebody has deleted the session who is none of us.
+_INSERT = """
+INSERT INTO messages (id, created_at, turns, tool_calls, message)
+VALUES (?1, (SELECT ?2 FROM sessions WHERE number = ?1 >> 32), ?3, ?4, CAST(?5 AS TEXT))
+"""
 
 
 class Tails:
     """The newest messages of the sessions that one connection has appended to, one append after the other.
 
-    What is known is forgotten as soon as this connection was used for anything else, or another one wrote. A third of
-    what an append's statement takes is to find out where the message goes.
+    What is known is forgotten as soon as this connection was used for anything else, or another one was. A tenth of
+    what an append takes is to find out where the message goes.
     """
 
     def __init__(self, writing: Writing) -> None:
@@ -22,25 +26,27 @@ class Tails:
         self._known: dict[str, tuple[int, int | None]] = {}  # by key, the newest message's id and time
         self._use = 0
 
-    def append(self, connection: sqlite3.Connection, session_key: str, moment: int, *values: Any) -> bool:
-        """Store a message where that is known to go; whether it was."""
+    def append(self, connection: sqlite3.Connection, session_key: str, moment: int, *values: Any) -> int | None:
+        """Store a message where that is known to go, and give its id; None where it is not."""
         if self._writing.use != self._use + 1 or not self._writing.is_undisturbed:
             self._known.clear()
-            return False
-        tail = self._known.get(session_key)
-        if tail is None:
-            return False
-        newest, latest = tail
+            return None
+        newest, latest = self._known.get(session_key, (None, None))
+        if newest is None:
+            return None
         if latest is None:
-            (latest,) = connection.execute("SELECT created_at FROM messages WHERE id = ?", (newest,)).fetchone()
+            (latest,) = connection.execute("SELECT max(created_at) FROM messages WHERE id = ?", (newest,)).fetchone()
+            if latest is None:  # somebody has removed it who is none of us
+                return None
         moment = max(moment, latest)
+        newest += 1
         try:
-            connection.execute(_INSERT, (newest + 1, moment, *values))
-        except sqlite3.IntegrityError:  # somebody wrote who is none of us
-            return False
-        self._known[session_key] = (newest + 1, moment)
+            connection.execute(_INSERT, (newest, moment, *values))
+        except sqlite3.IntegrityError:  # or has added one
+            return None
+        self._known[session_key] = (newest, moment)
         self._use = self._writing.use
-        return True
+        return newest
 
     def note(self, session_key: str, newest: int) -> None:
         """Know that the message with this id was just appended to the session."""

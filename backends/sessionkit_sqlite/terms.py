@@ -1,6 +1,6 @@
 """The full-text index, filled late and in batches.
 
-A full-text row written at each append would make it four to six times as dear. So a trigger notes in ``pending`` from
+A full-text row written at each append would make it four to six times as dear. So a trigger notes in ``unindexed`` from
 which message on a session is not indexed, and now and then an append moves a batch of messages into ``terms``. A search
 asks the index, and reads the short rest itself: it is always right, and never writes.
 
@@ -40,8 +40,8 @@ CREATE VIRTUAL TABLE IF NOT EXISTS terms USING fts5(
 _SETTINGS = {"hashsize": 8 * 1024 * 1024, "automerge": 16, "crisismerge": 32}
 
 # In the order of the ids: indexed in any other, they would make many small segments.
-_PENDING_MESSAGES = """
-SELECT messages.id, CAST(message AS BLOB) FROM pending
+_UNINDEXED_MESSAGES = """
+SELECT messages.id, CAST(message AS BLOB) FROM unindexed
 CROSS JOIN messages ON messages.id BETWEEN since AND number << 32 | 0xFFFFFFFF
 ORDER BY number, messages.id
 """
@@ -81,10 +81,10 @@ def index_batch(connection: sqlite3.Connection, *, at_least: int | None = None) 
     connection.executemany("INSERT INTO terms (rowid, text) VALUES (?, ?)", texts)
     if is_full:
         newest = texts[-1][0]
-        connection.execute("DELETE FROM pending WHERE number < ?", (newest >> 32,))
-        connection.execute("UPDATE pending SET since = ? WHERE number = ?", (newest + 1, newest >> 32))
+        connection.execute("DELETE FROM unindexed WHERE number < ?", (newest >> 32,))
+        connection.execute("UPDATE unindexed SET since = ? WHERE number = ?", (newest + 1, newest >> 32))
     else:
-        connection.execute("DELETE FROM pending")
+        connection.execute("DELETE FROM unindexed")
     connection.execute("COMMIT")
     return len(texts)
 
@@ -101,7 +101,7 @@ def forget(connection: sqlite3.Connection, first: int, last: int) -> None:
     """Take the messages of one session with those ids out of the index, before they go; within a transaction."""
     indexed = connection.execute(
         "SELECT id, CAST(message AS BLOB) FROM messages WHERE id BETWEEN ? AND ?",
-        (first, min(last, _pending_since(connection, first) - 1)),
+        (first, min(last, _unindexed_since(connection, first) - 1)),
     )
     with closing(indexed):  # while it is open, the index can't be made anew
         stale = not _take_out(connection, indexed) if is_current(connection) else indexed.fetchone() is not None
@@ -112,13 +112,13 @@ def forget(connection: sqlite3.Connection, first: int, last: int) -> None:
 def forget_newest(connection: sqlite3.Connection, newest: int) -> None:
     """Take a session's newest message out of the index, before it changes, and have it wait to be indexed again."""
     forget(connection, newest, newest)
-    since = min(newest, _pending_since(connection, newest))
-    connection.execute("INSERT OR REPLACE INTO pending VALUES (?, ?)", (newest >> 32, since))
+    since = min(newest, _unindexed_since(connection, newest))
+    connection.execute("INSERT OR REPLACE INTO unindexed VALUES (?, ?)", (newest >> 32, since))
 
 
 def forget_unreadable(connection: sqlite3.Connection, number: int) -> None:
     """Take a message out of the index whose terms can't be known any more: where it is indexed, by making it anew."""
-    if number < _pending_since(connection, number):
+    if number < _unindexed_since(connection, number):
         _start_anew(connection)
 
 
@@ -138,7 +138,7 @@ def unindexed_matches(connection: sqlite3.Connection, terms: frozenset[str]) -> 
     """The numbers of the sessions that have a match among the messages that are not indexed yet."""
     plain = [term.encode() for term in terms if term.isascii()]
     found: set[int] = set()
-    for message, raw in connection.execute(_PENDING_MESSAGES):
+    for message, raw in connection.execute(_UNINDEXED_MESSAGES):
         number = message >> 32
         if number not in found and _may_hold(raw, plain) and terms <= tokenize(readable_text(raw)):
             found.add(number)
@@ -175,7 +175,7 @@ def _start_anew(connection: sqlite3.Connection) -> None:
         connection.execute("UPDATE store SET terms_version = ?", (TERMS_VERSION,))
     else:
         connection.execute("UPDATE store SET terms_version = ''")
-    connection.execute("INSERT OR REPLACE INTO pending SELECT number, number << 32 FROM sessions")
+    connection.execute("INSERT OR REPLACE INTO unindexed SELECT number, number << 32 FROM sessions")
 
 
 def _waiting(connection: sqlite3.Connection) -> int:
@@ -184,15 +184,15 @@ def _waiting(connection: sqlite3.Connection) -> int:
     Read from the ends, not counted.
     """
     (waiting,) = connection.execute(
-        "SELECT sum(position - (since & 0xFFFFFFFF) + 1) FROM pending JOIN sessions USING (number)"
+        "SELECT sum(last_position - (since & 0xFFFFFFFF) + 1) FROM unindexed JOIN sessions USING (number)"
     ).fetchone()
     return waiting or 0
 
 
-def _pending_since(connection: sqlite3.Connection, message: int) -> int:
+def _unindexed_since(connection: sqlite3.Connection, message: int) -> int:
     """The first id of that message's session that is not in the index; beyond the last where all are."""
     number = message >> 32
-    row = connection.execute("SELECT since FROM pending WHERE number = ?", (number,)).fetchone()
+    row = connection.execute("SELECT since FROM unindexed WHERE number = ?", (number,)).fetchone()
     return row[0] if row else (number + 1) << 32
 
 
@@ -217,7 +217,7 @@ def _next_batch(connection: sqlite3.Connection) -> tuple[list[tuple[int, str]], 
     """The texts of a batch of messages that wait, read one by one for their blocks may be large; whether it is full."""
     texts: list[tuple[int, str]] = []
     left = BATCH_BYTES
-    with closing(connection.execute(f"{_PENDING_MESSAGES} LIMIT ?", (BATCH,))) as rows:
+    with closing(connection.execute(f"{_UNINDEXED_MESSAGES} LIMIT ?", (BATCH,))) as rows:
         for number, raw in rows:
             texts.append((number, _indexed_text(readable_text(raw))))
             left -= len(raw)

@@ -54,6 +54,28 @@ def test_who_is_warned_may_use_the_store(damaged: SQLiteBackend, read: str, monk
     assert lengths == [1]
 
 
+@pytest.mark.parametrize("settled", [True, False])
+@pytest.mark.parametrize("value", ["soon", b"\xff", 9e18, 10**17])
+def test_a_damaged_time_takes_no_other_session_away(
+    path: Path, backend: SQLiteBackend, value: object, *, settled: bool
+) -> None:
+    """Of the session's row or of a message that it does not tell of yet: every list has the others, in order."""
+    for key in ("one", "broken", "two"):
+        backend.append(key, ChatMessage.user("hello"))
+        if settled:
+            backend.set_session_name(key, "settled by this")
+    with closing(sqlite3.connect(path)) as foreign, foreign:
+        foreign.execute("UPDATE sessions SET last_activity = ? WHERE key = 'broken'", [value])
+        foreign.execute("UPDATE messages SET created_at = ? WHERE id >> 32 = 2", [value])
+    listed = [key for key in backend.list_sessions() if key != "broken"]
+    assert listed == ["two", "one"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CorruptRecordWarning)
+        for query in (SessionQuery(), SessionQuery("hello")):
+            assert [found.key for found in backend.search(query) if found.key != "broken"] == listed
+        assert [found.key for found in backend.list_sessions_with_metadata() if found.key != "broken"] == listed
+
+
 def test_a_damaged_session_is_an_error_that_says_where(damaged: SQLiteBackend) -> None:
     """Whatever needs its record names the session and the row; its messages are there all the same."""
     context = SessionContext(attributes={"a": 1})

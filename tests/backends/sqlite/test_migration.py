@@ -75,6 +75,20 @@ def test_migrating_makes_the_layout_of_a_new_file(of_version_1: Path, tmp_path: 
     assert layouts[0] == layouts[1]
 
 
+def test_a_process_of_the_old_layout_writes_no_more(of_version_1: Path) -> None:
+    """One that has the file open still, and knows nothing of rows that lag, fails: it can't write by its own rules."""
+    with closing(sqlite3.connect(of_version_1)) as old:
+        old.execute("SELECT count(*) FROM sessions").fetchone()
+        SQLiteBackend(of_version_1).close()
+        for statement in (
+            "SELECT position, key FROM sessions WHERE key = 'a'",
+            "SELECT since FROM pending WHERE number = 1",
+            "SELECT key FROM sessions ORDER BY active_span DESC",
+        ):
+            with pytest.raises(sqlite3.OperationalError, match="no such"):
+                old.execute(statement)
+
+
 def test_an_old_layout_is_refused_to_read_only(of_version_1: Path) -> None:
     """Where nothing may be written nothing can be migrated; the error says what to do, and nothing changes."""
     before = of_version_1.read_bytes()

@@ -139,6 +139,27 @@ def test_few_sessions_lag(path: Path, backend: SQLiteBackend) -> None:
         assert unsettled(path) <= settling.EVERY
 
 
+def test_replacements_settle_too(path: Path, backend: SQLiteBackend) -> None:
+    """Who only ever replaces, in however many sessions, leaves no more than who appends."""
+    for i in range(3 * settling.EVERY):
+        backend.write(f"session {i}", append=[ChatMessage.user("x")])
+    for i in range(3 * settling.EVERY):
+        backend.update_last(f"session {i}", ChatMessage.user("y"))
+        assert unsettled(path) <= settling.EVERY
+
+
+def test_a_session_of_many_writers_lags_no_further(path: Path) -> None:
+    """However many processes append to it, each too little to settle by itself."""
+    most = settling.EVERY
+    for _ in range(5):
+        with SQLiteBackend(path) as backend:
+            for _ in range(most - 2):
+                backend.append("k", ChatMessage.user("x"))
+                with closing(sqlite3.connect(path)) as connection:
+                    lag = "SELECT max(m.id & 0xFFFFFFFF) - s.settled FROM messages AS m, sessions AS s"
+                    assert connection.execute(lag).fetchone()[0] <= most
+
+
 def test_short_lived_processes_settle_too(path: Path) -> None:
     """A process that appends once and ends leaves at most its own session to be settled by the next."""
     for i in range(5):
@@ -235,6 +256,42 @@ class TestTails:
         for i in range(5):
             texts = [message.text for message in backend.load(f"session {i}")]
             assert texts == [str(number) for number in range(i, 40, 5)]
+
+    def test_no_room_for_a_mark(self, path: Path, backend: SQLiteBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Who can't leave a mark in the lock file takes away that of the last writer, who then looks again."""
+        for _ in range(3):
+            backend.append("k", ChatMessage.user("x"))
+
+        def full(*_: object) -> int:
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch, SQLiteBackend(path) as other:
+            patch.setattr("sessionkit_sqlite.store.os.pwrite", full)
+            other.delete_session("k")
+            other.append("k", ChatMessage.user("anew"))
+        backend.append("k", ChatMessage.user("and on"))
+        assert [message.text for message in backend.load("k")] == ["anew", "and on"]
+
+    @pytest.mark.parametrize(
+        ("change", "left"),
+        [
+            ("DELETE FROM messages WHERE id = (SELECT max(id) FROM messages)", 2),
+            ("DELETE FROM messages", 0),
+            ("DELETE FROM sessions", 0),
+        ],
+    )
+    @pytest.mark.parametrize("appends", [1, 3])
+    def test_foreign_removals_are_borne(
+        self, path: Path, backend: SQLiteBackend, appends: int, change: str, left: int
+    ) -> None:
+        """Whatever somebody removed by SQLite itself, an append that returns is there afterwards."""
+        for i in range(appends):
+            backend.append("k", ChatMessage.user(str(i)))
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute(change)
+        backend.append("k", ChatMessage.user("after"))
+        texts = [message.text for message in backend.load("k")]
+        assert texts == [*map(str, range(min(left, appends - 1))), "after"]
 
     def test_a_foreign_writer_is_borne(self, path: Path, backend: SQLiteBackend) -> None:
         """Who wrote by SQLite itself, without our lock, is not written over."""
