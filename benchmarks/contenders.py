@@ -85,7 +85,7 @@ class Ours(Contender):
 class BareTable(Contender):
     """One table for all; a writer's append is `json.dumps` and one INSERT, through a connection of his own.
 
-    It always adds at the end of the table, which SQLite does the fastest way, whereas ours has other sessions behind.
+    It always adds at the end of the table, which SQLite does the fastest way, as ours does for the newest session.
     """
 
     def prepare(self, folder: Path, keys: Sequence[str]) -> None:

@@ -154,7 +154,7 @@ def write_together(setting: Setting, length: Length, folder: Path) -> Outcome:
     with TemporaryDirectory(dir=folder) as own:
         store = Path(own)
         for contender in contenders.values():
-            contender.prepare(store, ["before", *keys, "behind"])
+            contender.prepare(store, ["before", *keys])
         arguments = [(contenders, these, length, store) for these in writers]
         with team(_work, arguments, parties=setting.count) as started:
             results = started.results()

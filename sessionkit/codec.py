@@ -182,6 +182,7 @@ class _Plain(msgspec.Struct, omit_defaults=True, gc=False):
     tool_calls: list[_WireCall] | None = None
     tool_call_id: str | None = None
     timestamp: datetime | None = None
+    id: str | None = None
 
 
 _decode_wire = msgspec.json.Decoder(_Wire).decode
@@ -289,13 +290,15 @@ def _from_wire(wire: _Wire) -> ChatMessage | None:
 def _encode_plain(message: ChatMessage) -> bytes | None:
     """The bytes, or None where there is more than texts and a time; those JSON holds exactly, if it can hold them."""
     content, call_id, timestamp, calls = message.content, message.tool_call_id, message.timestamp, message.tool_calls
+    own_id = message.id
     rest: Any = message  # Any, as a checker finds no value but None that these could share
     if not (
-        rest.name is rest.reasoning is rest.raw_content_blocks is rest.tool_metadata is rest.id is None
+        rest.name is rest.reasoning is rest.raw_content_blocks is rest.tool_metadata is None
         and rest.provider_response_id is rest.status is rest.model is rest.usage is None
         and type(message.role) is str
         and (content is None or type(content) is str)
         and (call_id is None or type(call_id) is str)
+        and (own_id is None or type(own_id) is str)
         and (timestamp is None or (type(timestamp) is datetime and timestamp.tzinfo is UTC))
         and type(message.extra) is dict
         and not message.extra
@@ -305,7 +308,7 @@ def _encode_plain(message: ChatMessage) -> bytes | None:
         return None
     text = UNSET if content is None else content
     try:
-        return _encode(_Plain(message.role, text, _to_wire_calls(calls) if calls else None, call_id, timestamp))
+        return _encode(_Plain(message.role, text, _to_wire_calls(calls) if calls else None, call_id, timestamp, own_id))
     except UnicodeEncodeError:  # a lone surrogate: the slower ways say where
         return None
 

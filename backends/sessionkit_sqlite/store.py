@@ -326,9 +326,10 @@ class Writing(_Connected):
         self.use += 1
         self.is_undisturbed = os.pread(self.lock_file, 16, 0) == self.mark
         if not self.is_undisturbed:
-            os.ftruncate(self.lock_file, 0)  # first, so that whoever wrote before knows, were there no room for a mark
-            with suppress(OSError):
+            try:
                 os.pwrite(self.lock_file, self.mark, 0)
+            except OSError:  # no room: then at least nobody else's stands there
+                os.ftruncate(self.lock_file, 0)
 
     def recover(self) -> None:
         try:
