@@ -33,7 +33,8 @@ def _opened(run: Run, *, new: bool) -> Measured:
     """Whatever else the machine does only ever adds to the time of a process: the fastest of each, and no ratio."""
     with SQLITE.open(run.folder) as backend:
         backend.append("session", run.corpus.messages[0])
-    known = environment()
+    # As an installed package is: compiled, whatever this process may write. The runs that are not counted do that.
+    known = environment() | {"PYTHONPYCACHEPREFIX": str(run.folder / "compiled"), "PYTHONDONTWRITEBYTECODE": ""}
 
     def start(code: str) -> None:
         subprocess.run([sys.executable, "-c", code], check=True, env=known)  # noqa: S603 -- this very Python
