@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import attrs
 
 from benchmarks.corpus import Corpus, corpus_of, generated
-from benchmarks.floors import append_line
+from benchmarks.floors import append_line, set_as_ours
 from benchmarks.measure import Operation
 from benchmarks.stores import Store
 
@@ -91,7 +91,6 @@ class BareTable(Contender):
     def prepare(self, folder: Path, keys: Sequence[str]) -> None:
         """As `Contender.prepare`."""
         with closing(self._connect(folder)) as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(
                 "CREATE TABLE messages"
                 " (id INTEGER PRIMARY KEY, session TEXT NOT NULL, created_at INTEGER NOT NULL, message TEXT NOT NULL)"
@@ -121,8 +120,7 @@ class BareTable(Contender):
     def _connect(folder: Path) -> sqlite3.Connection:
         # Made by the one thread that opens them all, used by another each.
         connection = sqlite3.connect(folder / "floor.db", _BUSY, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA synchronous = NORMAL")
-        return connection
+        return set_as_ours(connection)
 
 
 def _insert(connection: sqlite3.Connection, key: str, data: dict[str, Any]) -> None:

@@ -8,11 +8,23 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+_SETTINGS = {
+    "page_size": 2048,
+    "journal_mode": "WAL",
+    "wal_autocheckpoint": 2000,
+    "journal_size_limit": 64 * 1024 * 1024,
+}
+
+
+def set_as_ours(connection: sqlite3.Connection, synchronous: str = "NORMAL") -> sqlite3.Connection:
+    """The connection, with every setting that our own store has: a floor that another could lower is none."""
+    for setting, value in {**_SETTINGS, "synchronous": synchronous}.items():
+        connection.execute(f"PRAGMA {setting} = {value}")
+    return connection
+
 
 class BareTable:
     """One table, one prepared statement a call, no sessions, no counts, no locks.
-
-    Whatever pragma our own store sets must stand here too.
 
     Args:
         path: the file, created with its table where it is missing.
@@ -20,10 +32,7 @@ class BareTable:
     """
 
     def __init__(self, path: Path, synchronous: str = "NORMAL") -> None:
-        self.connection = sqlite3.connect(path, isolation_level=None)
-        self.connection.execute("PRAGMA journal_mode = WAL")
-        self.connection.execute(f"PRAGMA synchronous = {synchronous}")
-        self.connection.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
+        self.connection = set_as_ours(sqlite3.connect(path, isolation_level=None), synchronous)
         self.connection.execute(
             "CREATE TABLE IF NOT EXISTS messages"
             " (id INTEGER PRIMARY KEY, session TEXT NOT NULL, created_at INTEGER NOT NULL, message TEXT NOT NULL)"
@@ -71,7 +80,7 @@ class BareIndex:
     """A full-text table and nothing else; a session is a hundred rows of it."""
 
     def __init__(self, path: Path) -> None:
-        self.connection = sqlite3.connect(path, isolation_level=None)
+        self.connection = set_as_ours(sqlite3.connect(path, isolation_level=None))
         self.connection.execute("CREATE VIRTUAL TABLE terms USING fts5(text, content = '', detail = none)")
 
     def fill(self, texts: list[str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from benchmarks.floors import set_as_ours
 from sessionkit import SessionMetadata
 
 _COLUMNS = tuple(field.name for field in attrs.fields(SessionMetadata))
@@ -18,12 +19,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """With the settings that our own store has."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
-    return connection
+    return set_as_ours(sqlite3.connect(path, isolation_level=None))
 
 
 class BareSessions:
