@@ -66,7 +66,7 @@ def decode_message(raw: bytes | str) -> ChatMessage:
 
 
 def decode_text(raw: bytes | str) -> str:
-    """The searchable text of a message: ``decode_message(raw).text``, in half the time.
+    """The searchable text of a message, of the terms of ``decode_message(raw).text``, in half the time.
 
     Raises:
         InvalidMessageError: as `decode_message`.

@@ -23,7 +23,10 @@ _LARGEST_KEPT = 2**53  # a revision that `restore` takes over; stores keep 63 bi
 
 
 class SessionRecord(msgspec.Struct):
-    """A session without its messages. Times are in microseconds since the epoch; see `sessionkit.clock`."""
+    """A session without its messages. Times are in microseconds since the epoch; see `sessionkit.clock`.
+
+    A ``copy`` shares the attributes, which no method changes in place.
+    """
 
     created_at: int
     last_activity: int

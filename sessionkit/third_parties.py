@@ -1,5 +1,6 @@
 """Backends that other distributions bring, found without what takes longer to import than all of sessionkit."""
 
+import errno
 import os
 import sys
 from contextlib import suppress
@@ -15,7 +16,9 @@ ENTRY_POINT_GROUP = "sessionkit.backends"
 """Where third parties' distributions name their factories, the entry point's name being the scheme."""
 
 _METADATA = (".dist-info", ".egg-info", "egg-info")  # the last in an egg that is a folder itself
-_NOT_THERE = (FileNotFoundError, NotADirectoryError, PermissionError)  # what `importlib.metadata` passes over too
+_FILE = "entry_points.txt"
+_NOT_THERE = (FileNotFoundError, PermissionError)
+_NO_MORE_FILES = (errno.EMFILE, errno.ENFILE)
 
 
 def entry_points() -> "tuple[EntryPoint, ...]":
@@ -42,16 +45,19 @@ def _may_be_any() -> bool:
 
 
 def _mentions_group(entry: str) -> bool:
+    """Whether a distribution in this entry of the path mentions the group; True where only a better look can say."""
     try:
         names = os.listdir(entry)  # noqa: PTH208 -- pathlib takes several times as long, as for `open` below
-    except NotADirectoryError:
-        return True  # an archive
+        return any(_mentioned_in(f"{entry}/{name}/{_FILE}") for name in names if name.lower().endswith(_METADATA))
     except _NOT_THERE:
         return False
-    return any(_mentioned_in(f"{entry}/{name}/entry_points.txt") for name in names if name.lower().endswith(_METADATA))
+    except (OSError, ValueError) as error:  # an archive, or whatever else may stand there
+        if isinstance(error, OSError) and error.errno in _NO_MORE_FILES:
+            raise
+        return True
 
 
 def _mentioned_in(path: str) -> bool:
-    with suppress(*_NOT_THERE), open(path, "rb") as file:  # noqa: PTH123 -- see above
+    with suppress(*_NOT_THERE, NotADirectoryError), open(path, "rb") as file:  # noqa: PTH123 -- see above
         return ENTRY_POINT_GROUP.encode() in file.read()
     return False

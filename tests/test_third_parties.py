@@ -73,6 +73,15 @@ def test_what_is_not_there_is_passed_over(tmp_path: Path, monkeypatch: pytest.Mo
     assert entry_points() == ()
 
 
+def test_what_is_no_folder_is_left_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link to itself, a name that is too long, a folder in the place of a file: no error, as everywhere else."""
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    (tmp_path / "odd-1.0.dist-info" / "entry_points.txt").mkdir(parents=True)
+    monkeypatch.setattr(sys, "path", [str(loop), "x" * 5_000, str(tmp_path)])
+    assert entry_points() == ()
+
+
 def test_what_can_not_be_read_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two claims to a scheme could hide there: it is not taken for nothing."""
 

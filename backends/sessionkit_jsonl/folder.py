@@ -1,6 +1,7 @@
 """All sessions of a folder, for reading."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
@@ -58,6 +59,7 @@ class Folder:
             return [entry for entry in entries if entry.name.endswith(names.SUFFIX)]
 
     def _session(self, entry: os.DirEntry[str]) -> Iterator[tuple[str, SessionRecord]]:
+        since = time.time_ns()
         try:
             stamp = stamp_of(entry.stat(follow_symlinks=False))
         except OSError:
@@ -68,7 +70,7 @@ class Folder:
             return
         for view, record in self._view_by_name(entry.name):
             if stamp:
-                self._known.keep(entry.name, stamp, view.key, record)
+                self._known.keep(entry.name, stamp, since, view.key, record)
             yield view.key, record
 
     def _view_by_name(self, name: str) -> Iterator[tuple[SessionView, SessionRecord]]:

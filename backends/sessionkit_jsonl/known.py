@@ -1,7 +1,6 @@
 """What the files of a folder said at the last look, so that a list opens only those that have changed since."""
 
 import os
-import time
 
 from sessionkit.record import SessionRecord
 
@@ -12,7 +11,7 @@ _SETTLED = 2_000_000_000
 """Nanoseconds after which a change gives a file another time, however coarse the clock of its file system is."""
 
 _MOST = 50_000
-"""Of how many sessions the records are kept: some 40 MB."""
+"""Of how many sessions the records are kept: some 50 MB, besides their attributes."""
 
 
 class Known:
@@ -30,9 +29,9 @@ class Known:
         known = self._records.get(name)
         return known[1:] if known is not None and known[0] == stamp else None
 
-    def keep(self, name: str, stamp: Stamp, key: str, record: SessionRecord) -> None:
-        """Know it from now on; `stamp` was taken before the file was read, so that a later change shows."""
-        if max(stamp[2:]) < time.time_ns() - _SETTLED and (len(self._records) < _MOST or name in self._records):
+    def keep(self, name: str, stamp: Stamp, since: int, key: str, record: SessionRecord) -> None:
+        """Know it from now on; `stamp` was taken at `since` or later, before the file was read: a later change shows."""
+        if max(stamp[2:]) < since - _SETTLED and (len(self._records) < _MOST or name in self._records):
             self._records[name] = (stamp, key, record)
 
     def keep_only(self, names: set[str]) -> None:
