@@ -187,7 +187,6 @@ class _Plain(msgspec.Struct, omit_defaults=True, gc=False):
 
 _decode_wire = msgspec.json.Decoder(_Wire).decode
 
-
 _USAGE_OR_NONE = (Usage, type(None))
 _usage_values = attrgetter(*_WireUsage.__struct_fields__)
 _wire_values = attrgetter(*_Wire.__struct_fields__)
@@ -289,8 +288,8 @@ def _from_wire(wire: _Wire) -> ChatMessage | None:
 
 def _encode_plain(message: ChatMessage) -> bytes | None:
     """The bytes, or None where there is more than texts and a time; those JSON holds exactly, if it can hold them."""
-    content, call_id, timestamp, calls = message.content, message.tool_call_id, message.timestamp, message.tool_calls
-    own_id = message.id
+    content, timestamp, calls = message.content, message.timestamp, message.tool_calls
+    call_id, own_id = message.tool_call_id, message.id
     rest: Any = message  # Any, as a checker finds no value but None that these could share
     if not (
         rest.name is rest.reasoning is rest.raw_content_blocks is rest.tool_metadata is None

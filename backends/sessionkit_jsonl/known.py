@@ -30,7 +30,7 @@ class Known:
         return known[1:] if known is not None and known[0] == stamp else None
 
     def keep(self, name: str, stamp: Stamp, since: int, key: str, record: SessionRecord) -> None:
-        """Know it from now on; `stamp` was taken at `since` or later, before the file was read: a later change shows."""
+        """Know it from now on; `stamp` was taken at `since` or later, and before the file was read."""
         if max(stamp[2:]) < since - _SETTLED and (len(self._records) < _MOST or name in self._records):
             self._records[name] = (stamp, key, record)
 

@@ -1,6 +1,7 @@
 """Lists and searches, which open only the files that have changed since the last one."""
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from sessionkit_jsonl import JSONLBackend, files, known
 from sessionkit_jsonl.known import Known, stamp_of
 
 HI, YO = ChatMessage("user", "hi"), ChatMessage("assistant", "yo")
+
+LONG_AFTER = 10**15
 
 
 def listed(backend: JSONLBackend) -> list[SessionMetadata]:
@@ -111,12 +114,12 @@ def test_what_was_changed_just_now_is_read_again(tmp_path: Path) -> None:
     """Whoever changes it next, within one tick of its clock, may leave it looking the same."""
     name, record = "s.jsonl", SessionRecord.new(0)
     kept = Known()
-    kept.keep(name, stamp_of(tmp_path.stat()), "s", record)
+    kept.keep(name, stamp_of(tmp_path.stat()), time.time_ns(), "s", record)
     assert kept.get(name, stamp_of(tmp_path.stat())) is None
     for stamp in ((1, 2, 3, 10**30), (1, 2, 10**30, 4)):
-        kept.keep(name, stamp, "s", record)
+        kept.keep(name, stamp, 10**29, "s", record)
         assert kept.get(name, stamp) is None
-    kept.keep(name, (1, 2, 3, 4), "s", record)
+    kept.keep(name, (1, 2, 3, 4), LONG_AFTER, "s", record)
     assert kept.get(name, (1, 2, 3, 4)) == ("s", record)
     for stamp in ((0, 2, 3, 4), (1, 0, 3, 4), (1, 2, 0, 4), (1, 2, 3, 0)):
         assert kept.get(name, stamp) is None
@@ -127,12 +130,12 @@ def test_no_more_is_known_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(known, "_MOST", 2)
     kept, record, stamp = Known(), SessionRecord.new(0), (1, 2, 3, 4)
     for name in "abc":
-        kept.keep(name, stamp, name, record)
+        kept.keep(name, stamp, LONG_AFTER, name, record)
     assert [name for name in "abc" if kept.get(name, stamp)] == ["a", "b"]
-    kept.keep("a", (5, 6, 7, 8), "a", record)
+    kept.keep("a", (5, 6, 7, 8), LONG_AFTER, "a", record)
     assert kept.get("a", (5, 6, 7, 8))
     kept.keep_only({"b", "c"})
-    kept.keep("c", stamp, "c", record)
+    kept.keep("c", stamp, LONG_AFTER, "c", record)
     assert [name for name in "abc" if kept.get(name, stamp)] == ["b", "c"]
 
 
