@@ -5,7 +5,6 @@ to lists): what was encoded is decoded again and compared. Almost every message 
 `ChatMessage` that msgspec handles natively; the few that no twin can hold go by `ChatMessage.to_dict` and `from_dict`.
 """
 
-import json
 from datetime import UTC, datetime
 from functools import cache
 from operator import attrgetter
@@ -380,6 +379,7 @@ def _may_be_deep(raw: bytes | str) -> bool:
 
 def _decode_slowly(raw: bytes | str) -> JSON:
     """By the standard library, which takes a few long integers that msgspec does not."""
+    import json  # noqa: PLC0415 -- hardly ever needed
 
     def refuse(constant: str) -> NoReturn:
         msg = f"JSON has no {constant}"
