@@ -40,12 +40,12 @@ _LARGEST = 2**62  # any limit beyond it is none
 
 _TAIL = "BETWEEN s.number << 32 AND s.number << 32 | 0xFFFFFFFF"
 
-_NEWEST = f"(SELECT max(m.id) FROM sessions AS s JOIN messages AS m ON m.id {_TAIL} WHERE s.key = ?1)"
+_NEWEST = f"(SELECT max(m.id) FROM sessions AS s JOIN messages AS m ON m.id {_TAIL} WHERE s.key = ?)"
 
 # A message that neither the session's row nor the index knows can be replaced alone: the tail, almost always.
 _REPLACE = f"""
-UPDATE messages SET message = CAST(?2 AS TEXT), turns = ?3, tool_calls = ?4, replacements = replacements + 1,
-    replaced_at = max(?5, created_at, ifnull(replaced_at, created_at))
+UPDATE messages SET message = CAST(? AS TEXT), turns = ?, tool_calls = ?, replacements = replacements + 1,
+    replaced_at = max(?, created_at, ifnull(replaced_at, created_at))
 WHERE id = {_NEWEST} AND id & 0xFFFFFFFF > (SELECT settled FROM sessions WHERE number = id >> 32)
     AND id >= (SELECT since FROM unindexed WHERE number = id >> 32)
 """
@@ -105,7 +105,7 @@ class SQLiteBackend(RecordBackend):
         with self._store.writing as connection:
             newest = self._tails.append(connection, session_key, *values)
             if newest is None:
-                newest = rows.append(connection, session_key, values)
+                newest = rows.append(connection, session_key, *values)
                 self._tails.note(session_key, newest)
             self._tidy_now_and_then(connection, 1, is_due=newest % settling.EVERY == 0)
 
@@ -133,7 +133,7 @@ class SQLiteBackend(RecordBackend):
     def update_last(self, session_key: str, message: ChatMessage, /) -> bool:
         check_session_key(session_key)
         raw = self._encoded(message)
-        values = (session_key, raw, message.is_turn, message.tool_call_count, now())
+        values = (raw, message.is_turn, message.tool_call_count, now(), session_key)
         with self._store.writing as connection:
             if connection.execute(_REPLACE, values).rowcount:
                 return True

@@ -26,13 +26,13 @@ _APPEND = """
 INSERT INTO messages (id, created_at, turns, tool_calls, message) VALUES (
     (SELECT 1 + max(number << 32 | last_position, ifnull((
         SELECT max(id) FROM messages WHERE id BETWEEN number << 32 AND number << 32 | 0xFFFFFFFF
-     ), 0)) FROM sessions WHERE key = ?1),
-    (SELECT max(?2, last_activity, ifnull((
+     ), 0)) FROM sessions WHERE key = ?),
+    (SELECT max(?, last_activity, ifnull((
         SELECT CASE typeof(created_at) WHEN 'integer' THEN max(created_at, ifnull(replaced_at, created_at)) END
         FROM messages
         WHERE id BETWEEN number << 32 AND number << 32 | 0xFFFFFFFF ORDER BY id DESC LIMIT 1
-     ), ?2)) FROM sessions WHERE key = ?1),
-    ?3, ?4, CAST(?5 AS TEXT)
+     ), last_activity)) FROM sessions WHERE key = ?),
+    ?, ?, CAST(? AS TEXT)
 )
 """
 
@@ -153,14 +153,15 @@ def _columns(record: SessionRecord) -> list[Any]:
     return [*values, encode_json(record.attributes, "attributes").decode()]
 
 
-def append(connection: sqlite3.Connection, session_key: str, values: Sequence[Any]) -> int:
+def append(connection: sqlite3.Connection, session_key: str, moment: int, *values: Any) -> int:
     """Store a message at the end, in a transaction of its own: the time, its counts and its JSON. Returns its id."""
+    parameters = (session_key, moment, session_key, *values)
     try:
-        cursor = connection.execute(_APPEND, (session_key, *values))
+        cursor = connection.execute(_APPEND, parameters)
     except sqlite3.IntegrityError:
         with transaction(connection):
             create_row(connection, session_key)
-            cursor = connection.execute(_APPEND, (session_key, *values))
+            cursor = connection.execute(_APPEND, parameters)
     return cast("int", cursor.lastrowid)
 
 

@@ -69,11 +69,11 @@ UPDATE sessions AS s SET (last_position, settled, {", ".join(_ADDED_UP)}) = (
 ) WHERE {IS_UNSETTLED}
 """
 _UNSETTLE = """
-UPDATE sessions SET settled = (?1 & 0xFFFFFFFF) - 1, message_count = message_count - 1,
+UPDATE sessions SET settled = (? & 0xFFFFFFFF) - 1, message_count = message_count - 1,
     (revision, turn_count, tool_call_count) = (
-        SELECT revision - 1 - replacements, turn_count - turns, tool_call_count - tool_calls FROM messages WHERE id = ?1
+        SELECT revision - 1 - replacements, turn_count - turns, tool_call_count - tool_calls FROM messages WHERE id = ?
     )
-WHERE number = ?1 >> 32 AND settled >= ?1 & 0xFFFFFFFF
+WHERE number = ? >> 32 AND settled >= ? & 0xFFFFFFFF
 """
 
 
@@ -85,5 +85,5 @@ def settle(connection: sqlite3.Connection) -> None:
 
 def unsettle(connection: sqlite3.Connection, newest: int) -> None:
     """Have the row of a session know nothing of its newest message, which can then be replaced alone."""
-    connection.execute(_UNSETTLE, (newest,))
+    connection.execute(_UNSETTLE, (newest,) * 4)
     connection.execute("INSERT OR IGNORE INTO unsettled VALUES (?)", (newest >> 32,))

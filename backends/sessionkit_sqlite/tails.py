@@ -10,7 +10,7 @@ _MOST = 1024
 # The time is NULL, which the table refuses, where somebody has deleted the session who is none of us.
 _INSERT = """
 INSERT INTO messages (id, created_at, turns, tool_calls, message)
-VALUES (?1, (SELECT ?2 FROM sessions WHERE number = ?1 >> 32), ?3, ?4, CAST(?5 AS TEXT))
+VALUES (?, (SELECT ? FROM sessions WHERE number = ?), ?, ?, CAST(? AS TEXT))
 """
 
 
@@ -41,7 +41,7 @@ class Tails:
         moment = max(moment, latest)
         newest += 1
         try:
-            connection.execute(_INSERT, (newest, moment, *values))
+            connection.execute(_INSERT, (newest, moment, newest >> 32, *values))
         except sqlite3.IntegrityError:  # or has added one
             return None
         self._known[session_key] = (newest, moment)

@@ -1,5 +1,6 @@
 """The layout keeps the costs that it promises: what is flat is flat."""
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import sessionkit_sqlite
 from sessionkit import ChatMessage, SessionMetadata, SessionQuery
 from sessionkit_sqlite import SQLiteBackend
 
@@ -109,6 +111,12 @@ def test_a_page_reads_no_more_than_a_page(backend: SQLiteBackend, steps: StepCou
         work.append(steps.count)
     assert work[0] * 4 < work[1] * 3
     assert work[1] * 4 < work[2] * 3
+
+
+def test_parameters_are_not_numbered() -> None:
+    """Python takes ``?1`` for a named parameter: some of its versions warn where a sequence is given, later ones raise."""
+    sources = Path(sessionkit_sqlite.__file__).parent.glob("*.py")
+    assert [path.name for path in sources if re.search(r"\?\d", path.read_text(encoding="utf-8"))] == []
 
 
 def test_space_is_given_back(path: Path, backend: SQLiteBackend) -> None:
