@@ -7,9 +7,11 @@ import tempfile
 import traceback
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from time import monotonic
 
 import attrs
 
@@ -17,14 +19,16 @@ from benchmarks.measure import FULL, QUICK, Row, Run, Scale
 from benchmarks.peers import PEERS, NoPeersError, peer_rows
 from benchmarks.recorded import (
     LOST,
+    OWN_MACHINE,
     Figure,
     Record,
-    better,
-    compared,
     figure_of,
+    lost_peers,
     machine,
     merged,
+    middle,
     now,
+    ours,
     read,
     worse,
     write,
@@ -38,43 +42,49 @@ RESULTS = Path(__file__).with_name("results")
 COMMAND = ("python", "-m", "benchmarks")
 
 AGAIN = 2
-"""How often a row is measured again that seems to have got worse: a busy moment is no worse figure."""
+"""How often a row is measured again that seems to have got worse: of a busy moment and two others the median counts."""
 
 ROWS = all_rows()
 
 
-def chosen(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
-    """The rows whose names begin with one of those; all where there is none.
+def chosen(rows: Sequence[Row], names: Sequence[str], scale: Scale) -> list[Row]:
+    """The rows of that scale whose names begin with one of those; all where there is none.
 
     Raises:
-        ValueError: one of them begins no row's name.
+        ValueError: one of them begins no row's name, or only names of rows that are too large for the scale.
     """
+    fitting = [row for row in rows if row.size <= scale.most]
     for name in names:
-        if not any(row.name.startswith(name) for row in rows):
-            msg = f"no row begins with {name!r}; there are {', '.join(row.name for row in rows)}"
-            raise ValueError(msg)
-    return [row for row in rows if not names or row.name.startswith(tuple(names))]
+        if any(row.name.startswith(name) for row in fitting):
+            continue
+        if any(row.name.startswith(name) for row in rows):
+            msg = f"what begins with {name!r} is too large for --{scale.name}"
+        else:
+            near = get_close_matches(name, [row.name for row in rows], cutoff=0.3)
+            msg = f"no row begins with {name!r}; near are {', '.join(near) or 'none'}"
+        raise ValueError(msg)
+    return [row for row in fitting if not names or row.name.startswith(tuple(names))]
 
 
 def measure(rows: Sequence[Row], scale: Scale, record: Record | None = None) -> list[Figure]:
     """Measure each in a fresh folder, printing the table as it grows.
 
     A row that raises has no figure; the traceback is printed, and the others go on. One that has got worse than its
-    record is measured again, and the better figure counts; unless what it counts may not happen once.
+    record is measured twice more, and the median counts; unless what it counts may not happen once.
     """
     print(where(), header(), sep="\n", flush=True)
     figures: list[Figure] = []
     recorded = {} if record is None else record.by_name
     with _temporary() as shared:
         for row in rows:
-            if row.size > scale.most or (figure := _measured(row, scale, shared)) is None:
+            if (figure := _measured(row, scale, shared)) is None:
                 continue
-            for _ in range(AGAIN):
-                if row.name not in recorded or row.unit == LOST or not worse(figure, recorded[row.name]):
-                    break
-                with _temporary() as anew:  # so that nothing is taken from what other rows have measured
-                    figure = better(figure, _measured(row, scale, anew) or figure)
-            figures.append(figure)
+            looks = [figure]
+            if row.name in recorded and row.unit != LOST and worse(figure, recorded[row.name]):
+                for _ in range(AGAIN):
+                    with _temporary() as anew:  # so that nothing is taken from what other rows have measured
+                        looks += filter(None, [_measured(row, scale, anew)])
+            figures.append(middle(looks))
     return figures
 
 
@@ -103,17 +113,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(given)
     scale = QUICK if options.quick else FULL
     file = RESULTS / f"{scale.name}.json"
-    old = read(file)
     try:
-        rows = _prepared(options, file, old)
-    except (ValueError, ImportError, NoPeersError) as error:
+        old = read(file)
+        rows = _prepared(options, scale, file, old)
+    except (ValueError, ImportError, OSError, NoPeersError) as error:
         parser.error(str(error))
     if options.plots and old:
         _draw(old)
         return 0
-    figures = measure(rows, scale, old if options.check else None)
+    began = monotonic()
+    held = _held(old) if options.check and old else None
+    figures = measure(rows, scale, held)
+    seconds = monotonic() - began
+    print(f"took {seconds / 60:.1f} minutes")
     versions = _versions() if options.peers else {}
-    new = Record(now(), shlex.join([*COMMAND, *given]), scale.name, machine(), figures, versions)
+    new = Record(now(), shlex.join([*COMMAND, *given]), scale.name, machine(), figures, versions, round(seconds))
     if options.json:
         write(options.json, new)
     if options.markdown:
@@ -123,8 +137,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     missed = [figure.name for figure in figures if figure.reached is False]
     if missed:
         print(f"missed: {', '.join(missed)}")
-    fell = bool(options.check and old and _says_what_got_worse(figures, old))
-    return 1 if fell or len(figures) < sum(row.size <= scale.most for row in rows) else 0
+    fell = bool(old and held and _says_what_got_worse(figures, old, held))
+    return 1 if fell or len(figures) < len(rows) else 0
+
+
+def _held(record: Record) -> Record:
+    """The record, or of another machine's what can be held against this one's figures."""
+    if record.machine == machine():
+        return record
+    print("the record is another machine's: left out is what depends on its cores and its disk")
+    return attrs.evolve(record, rows=[figure for figure in record.rows if not OWN_MACHINE.fullmatch(figure.name)])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -140,27 +162,54 @@ def _parser() -> argparse.ArgumentParser:
         "--check", action="store_true", help="exit with 1 where a figure is a third worse than recorded"
     )
     parser.add_argument("--record", action="store_true", help="keep the figures; of a full run in README.md, too")
-    parser.add_argument("--plots", action="store_true", help="draw what is recorded, without measuring anything")
+    parser.add_argument("--plots", action="store_true", help="draw what a full run recorded; nothing is measured")
     return parser
 
 
-def _prepared(options: argparse.Namespace, file: Path, old: Record | None) -> list[Row]:
+def _prepared(options: argparse.Namespace, scale: Scale, file: Path, old: Record | None) -> list[Row]:
     """The rows to measure. Whatever would make the run useless is found before it.
 
     Raises:
-        ValueError: no row has such a name, or there is no record that is needed, or none that can be added to.
+        ValueError: no row has such a name, or there is no record that is needed, or none that can be added to, or
+            options contradict each other.
         ImportError: what draws is not installed.
+        OSError: where something is to be written, nothing can be.
         NoPeersError: not one peer is.
     """
+    if options.plots and any(value for name, value in vars(options).items() if name != "plots"):
+        msg = "--plots draws what a full run recorded, and goes with no other option"
+        raise ValueError(msg)
     if old is None and (options.check or options.plots):
         msg = f"there is no {file.relative_to(RESULTS.parent)}; --record makes it"
         raise ValueError(msg)
-    if options.record and options.only and old and old.machine != machine():
-        msg = "the record is another machine's: record everything, without --only"
-        raise ValueError(msg)
+    if options.record and old:
+        _require_same_machine(options, old)
     if options.plots or (options.record and not options.quick):
         _require_matplotlib()
-    return chosen([*ROWS, *(peer_rows() if options.peers else ())], options.only)
+    rows = chosen([*ROWS, *_rows_of_peers(options)], options.only, scale)
+    for path in filter(None, (options.json, options.markdown)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("a", encoding="utf-8").close()
+    return rows
+
+
+def _rows_of_peers(options: argparse.Namespace) -> list[Row]:
+    """Those of the peers, where they are asked for; none where none is installed, and none is chosen either."""
+    try:
+        return peer_rows() if options.peers else []
+    except NoPeersError:
+        if options.only and all(any(row.name.startswith(name) for row in ROWS) for name in options.only):
+            return []
+        raise
+
+
+def _require_same_machine(options: argparse.Namespace, old: Record) -> None:
+    if options.only and old.machine != machine():
+        msg = "the record is another machine's: record everything, without --only"
+        raise ValueError(msg)
+    if not options.peers and (differences := lost_peers(machine(), old)):
+        msg = f"the peers were recorded with {'; '.join(differences)}, and would be lost: add --peers"
+        raise ValueError(msg)
 
 
 def _versions() -> dict[str, str]:
@@ -191,16 +240,27 @@ def _draw(record: Record) -> None:
         print(path)
 
 
-def _says_what_got_worse(figures: Sequence[Figure], record: Record) -> bool:
-    """Hold the figures against the record, and print what came of it."""
-    recorded = record.by_name
-    new = [figure.name for figure in figures if compared(figure) and figure.name not in recorded]
+def _says_what_got_worse(figures: Sequence[Figure], record: Record, held: Record) -> bool:
+    """Hold the figures against those of the record that can be, and print what came of it."""
+    recorded = held.by_name
+    known = {row.name for row in ROWS}
+    new = [figure for figure in figures if ours(figure) and figure.compare is not None]
+    told = {
+        "not in the record": [figure.name for figure in new if figure.name not in record.by_name],
+        "no longer measured": [figure.name for figure in record.rows if ours(figure) and figure.name not in known],
+    }
+    for what, names in told.items():
+        if names:
+            print(f"{what}: {', '.join(names)}")
     fell = [figure for figure in figures if figure.name in recorded and worse(figure, recorded[figure.name])]
-    if new:
-        print(f"not in the record: {', '.join(new)}")
     for figure in fell:
-        print(f"got worse: {figure.name}, {shown(figure)}; recorded {shown(recorded[figure.name])}")
+        print(f"got worse: {figure.name}, {_held_against(figure)}; recorded {_held_against(recorded[figure.name])}")
     return bool(fell)
+
+
+def _held_against(figure: Figure) -> str:
+    ratio = "" if figure.compare in (figure.value, None) else f" ({figure.compare:.2f} x)"
+    return shown(figure) + ratio
 
 
 if __name__ == "__main__":

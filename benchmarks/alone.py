@@ -17,6 +17,7 @@ from pathlib import Path
 
 from benchmarks.corpus import generated
 from benchmarks.floors import BareTable, append_line, append_line_synced, read_lines
+from benchmarks.measure import FLOOR, OURS
 from sessionkit import open_backend
 
 KEY = "session"
@@ -79,9 +80,9 @@ def syncs(count: int, path: str, floor: str, url: str) -> int:
     with open_backend(url) as backend:
         backend.append(KEY, corpus.messages[0])
         append(0)
-        _mark("ours")
+        _mark(OURS)
         _repeat(lambda number: backend.append(KEY, corpus.messages[number]), count)
-        _mark("floor")
+        _mark(FLOOR)
         _repeat(append, count)
         _mark("end")
     close()
@@ -110,7 +111,7 @@ def count_syncs(folder: Path, *arguments: str | int) -> Mapping[str, int]:
 
 def counted(trace: str) -> dict[str, int]:
     """The calls between the marks of a trace; those that end in an error are calls as well."""
-    counts = {"ours": 0, "floor": 0, "end": 0}
+    counts = {OURS: 0, FLOOR: 0, "end": 0}
     part = ""
     for name, argument in re.findall(rf"\b({'|'.join((*_SYNCS, _MARK))})\(([^),\n]*)", trace):
         if name == _MARK:

@@ -54,7 +54,7 @@ class Contender(Protocol):
 
 
 @attrs.frozen
-class Ours(Contender):
+class OurWriters(Contender):
     """A store of ours, opened once in each process."""
 
     store: Store
@@ -82,10 +82,11 @@ class Ours(Contender):
             return [message.id for message in backend.load(key) if message.id is not None]
 
 
-class BareTable(Contender):
+class TableWriters(Contender):
     """One table for all; a writer's append is `json.dumps` and one INSERT, through a connection of his own.
 
-    It always adds at the end of the table, which SQLite does the fastest way, as ours does for the newest session.
+    It always adds at the end of the table, which SQLite does the fastest way. So do ours where all write to one
+    session; where each has his own, only the newest one's messages stand there.
     """
 
     def prepare(self, folder: Path, keys: Sequence[str]) -> None:
@@ -127,7 +128,7 @@ def _insert(connection: sqlite3.Connection, key: str, data: dict[str, Any]) -> N
     connection.execute("INSERT INTO messages VALUES (NULL, ?, 0, ?)", (key, json.dumps(data)))
 
 
-class BareFiles(Contender):
+class FileWriters(Contender):
     """A file a session; an append is open, flock, write and close of a line that was put together before."""
 
     def prepare(self, folder: Path, keys: Sequence[str]) -> None:

@@ -3,8 +3,7 @@
 However deep the sessions are, the stores hold the same number of messages, so that what differs is the depth alone. The
 sessions have others before and behind them: only the newest session's messages stand at the end of SQLite's table,
 where rows are added the fast way. A chunk of operations goes to one session, the next chunk to the next session, so
-that shallow ones stay about as shallow as they are. Only shallow sessions are that many; so that they don't pay for it,
-each is written to once before its turn, which is not timed.
+that shallow ones stay about as shallow as they are.
 """
 
 import os
@@ -15,8 +14,7 @@ from typing import Protocol, TypeVar
 
 from benchmarks.floors import BareTable, append_line
 from benchmarks.measure import Run
-from benchmarks.rows.shared import SHALLOW
-from benchmarks.stores import JSONL, Store
+from benchmarks.stores import JSONL, SHALLOW, Store
 from sessionkit import extend
 
 TOTAL = 100_000
@@ -54,7 +52,7 @@ def key_of(session: int) -> str:
     return f"session/{session}"
 
 
-class Ours:
+class OurSessions:
     """A store of ours with sessions of that depth."""
 
     def __init__(self, store: Store, folder: Path, run: Run, depth: int) -> None:
@@ -89,7 +87,7 @@ class Ours:
         self._backend.close()
 
 
-class Table:
+class TableSessions:
     """A bare table with the same sessions, its rows in the same order as ours."""
 
     def __init__(self, folder: Path, run: Run, depth: int) -> None:
@@ -122,7 +120,7 @@ class Table:
         self._table.close()
 
 
-class Files:
+class FileSessions:
     """Bare files with the lines that ours writes for the same messages, a file a session."""
 
     def __init__(self, folder: Path, run: Run, depth: int) -> None:
@@ -149,7 +147,7 @@ class Files:
 
 def floor_of(store: Store, run: Run, depth: int) -> Sessions:
     """The floor of that store, with the same sessions."""
-    return (Files if store is JSONL else Table)(run.folder / "floor", run, depth)
+    return (FileSessions if store is JSONL else TableSessions)(run.folder / "floor", run, depth)
 
 
 def batches(corpus: Sequence[T]) -> list[Sequence[T]]:

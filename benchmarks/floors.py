@@ -1,4 +1,4 @@
-"""Floors: the least that any store of the kind must do, with nothing that a caller would miss left in."""
+"""Floors: what a program usually writes that keeps its messages itself, with the standard library and no more."""
 
 import fcntl
 import json
@@ -70,28 +70,6 @@ class BareTable:
             "SELECT message FROM messages WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT ?", (first, last, count)
         ).fetchall()
         return [json.loads(message) for (message,) in reversed(rows)]
-
-    def close(self) -> None:
-        """Close the file."""
-        self.connection.close()
-
-
-class BareIndex:
-    """A full-text table and nothing else; a session is a hundred rows of it."""
-
-    def __init__(self, path: Path) -> None:
-        self.connection = set_as_ours(sqlite3.connect(path, isolation_level=None))
-        self.connection.execute("CREATE VIRTUAL TABLE terms USING fts5(text, content = '', detail = none)")
-
-    def fill(self, texts: list[str]) -> None:
-        """A row a text."""
-        self.connection.execute("BEGIN")
-        self.connection.executemany("INSERT INTO terms (text) VALUES (?)", [(text,) for text in texts])
-        self.connection.execute("COMMIT")
-
-    def search(self, word: str) -> list[Any]:
-        """The sessions with the word."""
-        return self.connection.execute("SELECT DISTINCT rowid / 100 FROM terms WHERE terms MATCH ?", (word,)).fetchall()
 
     def close(self) -> None:
         """Close the file."""

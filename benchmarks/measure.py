@@ -9,7 +9,8 @@ batch, so that the mean of a round holds all of it.
 import gc
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter_ns
 
@@ -75,10 +76,10 @@ class Scale:
         most: how large anything may be; rows of a larger size are left out, see `Row.size`.
         deep: how many messages the long session has, and how many sessions the long list.
         rounds: how often a round of many operations is repeated.
-        per_round: how many operations such a round has; in full, what one batch of an index takes.
+        per_round: how many operations such a round has: what one batch of an index takes, so that each round holds one.
         repeats: how often a single long operation is.
         seconds: how long processes hammer.
-        appends: how many each thread of a crowd makes.
+        appends: twenty times what each process of a crowd makes, among peers.
         starts: how many processes are started to see how long that takes.
     """
 
@@ -104,7 +105,17 @@ FULL = Scale(
     appends=1_000,
     starts=15,
 )
-QUICK = Scale("quick", most=10_000, deep=2_000, rounds=5, per_round=512, repeats=5, seconds=0.5, appends=100, starts=5)
+QUICK = Scale(
+    "quick",
+    most=10_000,
+    deep=2_000,
+    rounds=5,
+    per_round=2_048,
+    repeats=5,
+    seconds=0.5,
+    appends=100,
+    starts=5,
+)
 SMOKE = Scale("smoke", most=200, deep=200, rounds=2, per_round=32, repeats=2, seconds=0.2, appends=10, starts=1)
 """To see that everything runs; its figures mean nothing."""
 
@@ -142,12 +153,14 @@ class Measured:
         samples: how long each operation of each contender took.
         note: a remark, for people.
         numbers: what else was counted, for plots and for the JSON.
+        compare: the ratio that a later run is held against, where the figure itself is in another unit than ``x``.
     """
 
     value: float
     samples: Mapping[str, Samples] = attrs.Factory(dict)
     note: str = ""
     numbers: Mapping[str, float] = attrs.Factory(dict)
+    compare: float | None = None
 
 
 @attrs.frozen
@@ -183,12 +196,31 @@ class Row:
     size: int = 0
 
 
-def interleave(
-    contenders: Mapping[str, Operation], *, rounds: int, per_round: int = 1, chunk: int = 32
-) -> dict[str, Samples]:
-    """Time each operation of each contender, `chunk` by `chunk` in turn, after one chunk that is not counted."""
+@contextmanager
+def undisturbed() -> Generator[None]:
+    """What the benchmark keeps is no work for the collector meanwhile."""
     gc.collect()
-    gc.freeze()  # what the benchmark keeps is no work for the collector while others are measured
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+@undisturbed()
+def interleave(
+    contenders: Mapping[str, Operation],
+    *,
+    rounds: int,
+    per_round: int = 1,
+    chunk: int = 32,
+    before: Mapping[str, Operation] | None = None,
+) -> dict[str, Samples]:
+    """Time each operation of each contender, `chunk` by `chunk` in turn, after one chunk that is not counted.
+
+    What `before` has of a contender is done before each of its operations, with the same number, and not timed.
+    """
+    before = before or {}
     counters = dict.fromkeys(contenders, 0)
     taken: dict[str, list[list[int]]] = {name: [] for name in contenders}
     order = list(contenders)
@@ -197,20 +229,21 @@ def interleave(
         left = per_round if number >= 0 else min(chunk, per_round)
         while left > 0:
             for name in order:
-                these[name] += _timed(contenders[name], counters[name], min(chunk, left))
+                these[name] += _timed(contenders[name], counters[name], min(chunk, left), before.get(name))
                 counters[name] += min(chunk, left)
             left -= chunk
             order.reverse()
         if number >= 0:
             for name in contenders:
                 taken[name].append(these[name])
-    gc.unfreeze()
     return {name: Samples(rounds) for name, rounds in taken.items()}
 
 
-def _timed(operation: Operation, start: int, count: int) -> list[int]:
+def _timed(operation: Operation, start: int, count: int, prepare: Operation | None) -> list[int]:
     times: list[int] = []
     for number in range(start, start + count):
+        if prepare is not None:
+            prepare(number)
         before = perf_counter_ns()
         operation(number)
         times.append(perf_counter_ns() - before)
@@ -223,6 +256,12 @@ def ratio(samples: Mapping[str, Samples], ours: str = OURS, floor: str = FLOOR) 
         statistics.fmean(one) / statistics.fmean(other)
         for one, other in zip(samples[ours].rounds, samples[floor].rounds, strict=True)
     )
+
+
+def ratio_of_medians(samples: Mapping[str, Samples]) -> float:
+    """Of each round the ratio of the medians, of these the median: what a slow disk now and then doesn't move."""
+    rounds = zip(samples[OURS].rounds, samples[FLOOR].rounds, strict=True)
+    return statistics.median(statistics.median(ours) / statistics.median(floor) for ours, floor in rounds)
 
 
 def compared(samples: Mapping[str, Samples], note: str = "") -> Measured:

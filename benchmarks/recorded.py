@@ -8,8 +8,9 @@ import json
 import math
 import os
 import platform
+import re
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,9 @@ COUNTED = (LOST, "appends")
 
 COMPARABLE = ("x", "B/B", "syncs", *COUNTED)
 """The units of figures that mean the same on every machine."""
+
+OWN_MACHINE = re.compile(r".*\.(writers\..*|beside|aio|full\.append|sync\.append)")
+"""The rows that say something else on another machine: of how many cores and how fast a disk it has."""
 
 WORSE = 4 / 3
 """How many times its recorded figure a row may reach: a third more."""
@@ -63,6 +67,8 @@ class Figure:
         numbers: what else was counted.
         microseconds: how long each contender's operations took.
         measured_at: when, in ISO 8601.
+        compare: what a later figure is held against: the value, or the ratio behind it; None where neither means the
+            same on every machine.
     """
 
     name: str
@@ -75,6 +81,7 @@ class Figure:
     numbers: Mapping[str, float] = attrs.Factory(dict)
     microseconds: Mapping[str, Times] = attrs.Factory(dict)
     measured_at: str = ""
+    compare: float | None = None
 
     @property
     def reached(self) -> bool | None:
@@ -95,6 +102,7 @@ class Record:
         machine: what they were measured on.
         rows: the figures, in the order in which they were measured.
         peers: the versions of the peers' distributions, where peers were measured.
+        seconds: how long the last run took.
     """
 
     recorded_at: str
@@ -103,6 +111,7 @@ class Record:
     machine: Mapping[str, str]
     rows: list[Figure]
     peers: Mapping[str, str] = attrs.Factory(dict)
+    seconds: float = 0
 
     @property
     def by_name(self) -> dict[str, Figure]:
@@ -128,10 +137,12 @@ def now() -> str:
 
 def figure_of(row: Row, measured: Measured) -> Figure:
     """What is kept of what a row found: of the samples their moments, and of numbers those that JSON knows."""
+    value = _rounded(measured.value) if math.isfinite(measured.value) else None
+    against = value if measured.compare is None else _rounded(measured.compare)
     return Figure(
         row.name,
         row.what,
-        _rounded(measured.value) if math.isfinite(measured.value) else None,
+        value,
         row.unit,
         None if row.bound is None else row.bound.limit,
         row.bound is not None and row.bound.at_least,
@@ -139,16 +150,25 @@ def figure_of(row: Row, measured: Measured) -> Figure:
         {name: _rounded(number) for name, number in measured.numbers.items() if math.isfinite(number)},
         {name: _times(samples) for name, samples in measured.samples.items()},
         now(),
+        None if measured.compare is None and row.unit not in COMPARABLE else against,
     )
 
 
 def read(path: Path) -> Record | None:
-    """The record in that file; None where there is no such file."""
+    """The record in that file; None where there is no such file.
+
+    Raises:
+        ValueError: it isn't what `write` writes: damaged, or another version's.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
-    return cattrs.structure(json.loads(text), Record)
+    try:
+        return cattrs.structure(json.loads(text), Record)
+    except (ValueError, TypeError, KeyError, cattrs.BaseValidationError) as error:
+        msg = f"{path} is no record of this version: remove it, and make it anew with --record"
+        raise ValueError(msg) from error
 
 
 def write(path: Path, record: Record) -> None:
@@ -158,6 +178,17 @@ def write(path: Path, record: Record) -> None:
         row["reached"] = figure.reached
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def lost_peers(new_machine: Mapping[str, str], old: Record) -> list[str]:
+    """What is different about the machine of the old record, where peers' rows would be lost with it."""
+    if not any(figure.name.startswith(PEERS) for figure in old.rows):
+        return []
+    return [
+        f"{name} {old.machine.get(name, 'unknown')}, now {new_machine.get(name, 'unknown')}"
+        for name in sorted({*old.machine, *new_machine})
+        if old.machine.get(name) != new_machine.get(name)
+    ]
 
 
 def merged(new: Record, old: Record | None, known: Collection[str]) -> Record:
@@ -175,27 +206,29 @@ def merged(new: Record, old: Record | None, known: Collection[str]) -> Record:
     return attrs.evolve(new, rows=[*new.rows, *kept], peers=new.peers or old.peers)
 
 
-def compared(figure: Figure) -> bool:
-    """Whether a row's figure can be held against its record: it is ours, and means the same on every machine."""
-    return figure.unit in COMPARABLE and not figure.name.startswith(PEERS)
+def ours(figure: Figure) -> bool:
+    """Whether a row's figure is ours, not a peer's."""
+    return not figure.name.startswith(PEERS)
 
 
 def worse(figure: Figure, recorded: Figure) -> bool:
     """Whether the figure has got worse than the recorded one by more than a third. A better one never has."""
-    if not compared(figure) or recorded.value is None:
+    if not ours(figure) or recorded.compare is None:
         return False
-    if figure.value is None:
+    if figure.compare is None:
         return True
     if figure.at_least:
-        return figure.value * WORSE < recorded.value
-    return figure.value > recorded.value * WORSE
+        return figure.compare * WORSE < recorded.compare
+    return figure.compare > recorded.compare * WORSE
 
 
-def better(one: Figure, other: Figure) -> Figure:
-    """The one of two figures of a row that is nearer to what is wanted."""
-    if one.value is None or other.value is None:
-        return other if one.value is None else one
-    return max(one, other, key=lambda figure: (figure.value or 0) * (1 if figure.at_least else -1))
+def middle(figures: Sequence[Figure]) -> Figure:
+    """The median of several figures of a row; the lower one of two that are in the middle. None is more than any."""
+    return sorted(figures, key=_compared)[(len(figures) - 1) // 2]
+
+
+def _compared(figure: Figure) -> float:
+    return math.inf if figure.compare is None else figure.compare
 
 
 def _times(samples: Samples) -> Times:

@@ -9,6 +9,7 @@ import attrs
 
 from benchmarks.measure import FLOOR, OURS
 from benchmarks.peers.operations import NORMAL
+from benchmarks.peers.rows import OPERATIONS
 from benchmarks.recorded import COUNTED, PEERS, Figure, Record, Times, machine
 from benchmarks.stores import ON_DISK
 
@@ -21,7 +22,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
     "Changing the last message": ("update_last", "remove_last"),
     "Many sessions": ("list", "page", "running", "stuck", "cleanup", "open", "compact"),
     "Searching": ("search",),
-    "Many writers": ("writers", "crowd", "beside"),
+    "Many writers": ("writers", "beside"),
     "Asynchronous callers": ("aio", "loop"),
     "History": ("history",),
     "Starting, space and memory": ("import", "disk", "memory"),
@@ -34,9 +35,9 @@ OUR_NAME = "sessionkit"
 """What our names begin with among the peers'."""
 
 _STORES = ("memory", *(store.name for store in ON_DISK))
-_WIDTHS = "{:<38}{:>12}{:>12}{:>12}{:>12}{:>15}  {:<16}{}"
-_COLUMNS = ("row", "ours, median", "mean", "p99", "floor", "figure", "target", "")
-_MARKDOWN = ("| " + " | ".join(_COLUMNS) + " |", "| --- | ---: | ---: | ---: | ---: | ---: | --- | --- |")
+_WIDTHS = "{:<40}{:>13}{:>12}{:>12}{:>14}{:>12}{:>12}{:>15}  {:<16}{}"
+_COLUMNS = ("row", "ours, median", "mean", "p99", "floor, median", "mean", "p99", "figure", "target", "")
+_MARKDOWN = ("| " + " | ".join(_COLUMNS) + " |", f"| --- |{' ---: |' * 7} --- | --- |")
 _TIMES_NORMAL, _UNSYNCED = "times_normal", "a floor that doesn't sync"  # what a peer's row has, and its note says
 _LARGE = 100  # from here on a ratio's decimals say nothing
 
@@ -47,7 +48,7 @@ def header() -> str:
 
 
 def line(figure: Figure) -> str:
-    """A row of the table: ours in microseconds, the floor's mean, the figure, and whether it reaches its target."""
+    """A row of the table: ours and the floor in microseconds, the figure, and whether it reaches its target."""
     return _WIDTHS.format(figure.name, *_cells(figure)).rstrip()
 
 
@@ -59,7 +60,7 @@ def markdown(record: Record) -> str:
     peers = [figure for figure in record.rows if figure.name.startswith(PEERS)]
     return "\n".join(
         [
-            f"{when}, {where}: `{record.command}`. Times are in microseconds; the floor's are means.",
+            f"{when}, {where}: `{record.command}`. Times are in microseconds.",
             *chain.from_iterable(_table(heading, rows) for heading, rows in _grouped(record.rows).items()),
             *(_peers_table(peers, record.peers) if peers else ()),
             "",
@@ -127,6 +128,8 @@ def _escaped(cells: Sequence[str]) -> list[str]:
 def _peers_table(rows: Sequence[Figure], versions: Mapping[str, str]) -> list[str]:
     """Operations down, peers across, ours first; each cell against the floor of the same durability."""
     cells: dict[str, dict[str, Figure]] = {}
+    order = {operation.name: at for at, operation in enumerate(OPERATIONS)}
+    rows = sorted(rows, key=lambda figure: order.get(_parts(figure)[0], len(order)))
     for figure in rows:
         operation, peer = _parts(figure)
         cells.setdefault(operation, {})[peer] = figure
@@ -185,7 +188,7 @@ def _cells(figure: Figure) -> list[str]:
     """All of a row but its name."""
     ours, floor = (figure.microseconds.get(name) for name in (OURS, FLOOR))
     note = "" if figure.value is None and figure.note == shown(figure) else figure.note
-    return [*_micros(ours), _number(floor.typical_mean) if floor else "", shown(figure), _target(figure), note]
+    return [*_micros(ours), *_micros(floor), shown(figure), _target(figure), note]
 
 
 def _micros(times: Times | None) -> list[str]:

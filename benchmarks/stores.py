@@ -1,9 +1,10 @@
-"""The stores on disk that are measured. A further store is one more line."""
+"""The stores on disk that are measured, and filling them. A further store is one more line."""
 
 from pathlib import Path
 
 import attrs
 
+from benchmarks.measure import Run
 from sessionkit import OpenBackend, open_backend
 
 
@@ -25,3 +26,13 @@ class Store:
 SQLITE = Store("sqlite")
 JSONL = Store("jsonl")
 ON_DISK = (SQLITE, JSONL)
+
+SHALLOW = 100
+"""How many messages a short session has."""
+
+
+def fill(backend: OpenBackend, run: Run, key: str, start: int, stop: int) -> None:
+    """Append the messages from `start` up to `stop`."""
+    messages = run.corpus.messages
+    for number in range(start, stop):
+        backend.append(key, messages[number % len(messages)])

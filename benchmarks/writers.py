@@ -22,7 +22,7 @@ from time import perf_counter_ns
 
 import attrs
 
-from benchmarks.contenders import POOL, BareFiles, BareTable, Contender, Ours, Writer
+from benchmarks.contenders import POOL, Contender, FileWriters, OurWriters, TableWriters, Writer
 from benchmarks.measure import FLOOR, OURS, Operation, Samples
 from benchmarks.processes import attending, meet, results_of, team
 from benchmarks.stores import SQLITE, Store
@@ -57,7 +57,7 @@ class Setting:
     @property
     def contenders(self) -> dict[str, Contender]:
         """Ours and its floor."""
-        return {OURS: Ours(self.store), FLOOR: BareTable() if self.store is SQLITE else BareFiles()}
+        return {OURS: OurWriters(self.store), FLOOR: TableWriters() if self.store is SQLITE else FileWriters()}
 
 
 @attrs.frozen

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from time import perf_counter_ns
 
-from benchmarks.measure import FLOOR, OURS, Bound, Measured, Row, Run, Samples, compared
+from benchmarks.measure import FLOOR, OURS, Bound, Measured, Row, Run, Samples, compared, undisturbed
 from benchmarks.stores import ON_DISK
 from sessionkit import ChatMessage, open_backend
 from sessionkit.aio import AsyncBackend
@@ -37,18 +37,21 @@ def _append(name: str, run: Run) -> Measured:
 
 
 async def _in_turn(contenders: Mapping[str, Append], run: Run) -> dict[str, Samples]:
-    """As `benchmarks.measure.interleave`, within one event loop."""
+    """As `benchmarks.measure.interleave`, within one event loop; the round that is not counted is a whole one."""
     taken: dict[str, list[list[int]]] = {name: [] for name in contenders}
-    for _ in range(run.scale.rounds):
-        for name in contenders:
-            taken[name].append([])
-        for _ in range(CHUNKS):
-            for name, append in contenders.items():
-                for message in run.corpus.messages[:CHUNK]:
-                    before = perf_counter_ns()
-                    await append(KEY, message)
-                    taken[name][-1].append(perf_counter_ns() - before)
-    return {name: Samples(rounds) for name, rounds in taken.items()}
+    order = list(contenders)
+    with undisturbed():
+        for _ in range(-1, run.scale.rounds):
+            for name in contenders:
+                taken[name].append([])
+            for _ in range(CHUNKS):
+                for name in order:
+                    for message in run.corpus.messages[:CHUNK]:
+                        before = perf_counter_ns()
+                        await contenders[name](KEY, message)
+                        taken[name][-1].append(perf_counter_ns() - before)
+                order.reverse()
+    return {name: Samples(rounds[1:]) for name, rounds in taken.items()}
 
 
 def _loop(name: str, run: Run) -> Measured:

@@ -7,8 +7,7 @@ from pathlib import Path
 from benchmarks.deep import BATCH, batches, stored_lines
 from benchmarks.floors import BareTable, append_line
 from benchmarks.measure import FLOOR, OURS, Bound, Measured, Operation, Row, Run, Samples, Scale, compared, interleave
-from benchmarks.rows.shared import SHALLOW, fill
-from benchmarks.stores import JSONL, SQLITE, Store
+from benchmarks.stores import JSONL, SHALLOW, SQLITE, Store, fill
 from sessionkit import extend
 
 KEY = "session"
@@ -47,9 +46,8 @@ def _unindexed(run: Run) -> Measured:
     """A batch of the index takes the messages of some twenty calls, so the median call holds none."""
     samples = _sqlite(run.scale, run.shared)
     floor = samples[FLOOR].median / BATCH / 1e3
-    return Measured(
-        samples[OURS].median / BATCH / 1e3, samples, f"the floor: {floor:.1f} us", {"floor_us_a_message": floor}
-    )
+    ours = samples[OURS].median / BATCH / 1e3
+    return Measured(ours, samples, f"the floor: {floor:.1f} us", {"floor_us_a_message": floor}, ours / floor)
 
 
 def _indexed(run: Run) -> Measured:

@@ -9,8 +9,7 @@ import attrs
 
 from benchmarks.floors import BareTable, append_line, cut_off
 from benchmarks.measure import FLOOR, OURS, Bound, Measured, Row, Run, Samples, compared, interleave
-from benchmarks.rows.shared import SHALLOW, fill
-from benchmarks.stores import JSONL, ON_DISK, SQLITE, Store
+from benchmarks.stores import JSONL, ON_DISK, SHALLOW, SQLITE, Store, fill
 from sessionkit import ChatMessage, OpenBackend
 
 KEY = "session"

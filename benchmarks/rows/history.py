@@ -5,9 +5,8 @@ the same takes of the backend alone.
 from functools import partial
 from typing import cast
 
-from benchmarks.measure import Bound, Measured, Row, Run, compared, interleave
-from benchmarks.rows.shared import SHALLOW
-from benchmarks.stores import ON_DISK, Store
+from benchmarks.measure import FLOOR, OURS, Bound, Measured, Row, Run, compared, interleave
+from benchmarks.stores import ON_DISK, SHALLOW, Store
 from sessionkit import ChatMessage, OpenBackend, SupportsTurns, SupportsWrite
 from sessionkit.history import Memory, Session, SessionHistory, turn, window
 
@@ -36,7 +35,7 @@ def _save(run: Run, store: Store) -> Measured:
             history.save_session(session)
 
         samples = interleave(
-            {"ours": lambda _: save(deep), "floor": lambda _: save(shallow)},
+            {OURS: lambda _: save(deep), FLOOR: lambda _: save(shallow)},
             rounds=run.scale.rounds,
             per_round=run.scale.repeats * 4,
             chunk=4,
@@ -59,7 +58,7 @@ def _turn(run: Run, store: Store) -> Measured:
             backend.set_session_state("floor", "idle")
 
         samples = interleave(
-            {"ours": ours, "floor": floor}, rounds=run.scale.rounds, per_round=run.scale.repeats * 8, chunk=8
+            {OURS: ours, FLOOR: floor}, rounds=run.scale.rounds, per_round=run.scale.repeats * 8, chunk=8
         )
     return compared(samples)
 
@@ -71,8 +70,8 @@ def _window(run: Run, store: Store) -> Measured:
         _talk(backend, "session", run.scale.deep)
         samples = interleave(
             {
-                "ours": lambda _: window(backend, "session", max_messages=_WINDOW),
-                "floor": lambda _: backend.load_with_timestamps("session", last=_WINDOW),
+                OURS: lambda _: window(backend, "session", max_messages=_WINDOW),
+                FLOOR: lambda _: backend.load_with_timestamps("session", last=_WINDOW),
             },
             rounds=run.scale.rounds,
             per_round=run.scale.repeats * 4,
@@ -88,7 +87,7 @@ def _memory(run: Run, store: Store) -> Measured:
         _talk(backend, "shallow", SHALLOW)
         agent = Memory(backend, max_messages=_WINDOW)(lambda _heard: _YO)
         samples = interleave(
-            {"ours": lambda _: agent("deep", _HI), "floor": lambda _: agent("shallow", _HI)},
+            {OURS: lambda _: agent("deep", _HI), FLOOR: lambda _: agent("shallow", _HI)},
             rounds=run.scale.rounds,
             per_round=run.scale.repeats * 4,
             chunk=4,

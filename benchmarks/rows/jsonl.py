@@ -4,9 +4,8 @@ from functools import partial
 
 from benchmarks.deep import session_file, stored_lines
 from benchmarks.floors import append_line, append_line_synced, read_lines, read_tail
-from benchmarks.measure import FLOOR, OURS, Bound, Measured, Row, Run, compared, interleave
-from benchmarks.rows.shared import fill
-from benchmarks.stores import JSONL
+from benchmarks.measure import FLOOR, OURS, Bound, Measured, Row, Run, compared, interleave, ratio_of_medians
+from benchmarks.stores import JSONL, fill
 from sessionkit import open_backend
 
 _LAST = 50
@@ -29,7 +28,7 @@ def _append(run: Run, *, fsync: bool) -> Measured:
 
         per_round = run.scale.per_round // (_FEWER if fsync else 1)
         samples = interleave({OURS: ours, FLOOR: bare}, rounds=run.scale.rounds, per_round=per_round)
-    return compared(samples)
+    return Measured(ratio_of_medians(samples), samples) if fsync else compared(samples)
 
 
 def _load(run: Run) -> Measured:
@@ -37,7 +36,7 @@ def _load(run: Run) -> Measured:
         fill(backend, run, "session", 0, run.scale.deep)
         path = session_file(run.folder)
         samples = interleave(
-            {"ours": lambda _: backend.load("session"), "floor": lambda _: read_lines(path)}, rounds=run.scale.repeats
+            {OURS: lambda _: backend.load("session"), FLOOR: lambda _: read_lines(path)}, rounds=run.scale.repeats
         )
     return compared(samples)
 
@@ -50,8 +49,8 @@ def _last(run: Run) -> Measured:
         start = sum(map(len, lines[:-_LAST]))
         samples = interleave(
             {
-                "ours": lambda _: backend.load_with_timestamps("session", last=_LAST),
-                "floor": lambda _: read_tail(path, start),
+                OURS: lambda _: backend.load_with_timestamps("session", last=_LAST),
+                FLOOR: lambda _: read_tail(path, start),
             },
             rounds=run.scale.rounds,
             per_round=run.scale.repeats * 4,
@@ -70,7 +69,7 @@ ROWS = [
     ),
     Row(
         "jsonl.sync.append",
-        "the same with fsync=true : and fsync",
+        "the same with fsync=true : and fsync, of the medians",
         "x",
         partial(_append, fsync=True),
     ),

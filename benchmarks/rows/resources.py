@@ -22,9 +22,8 @@ from benchmarks.alone import (
 )
 from benchmarks.deep import session_file
 from benchmarks.floors import BareTable
-from benchmarks.measure import Bound, Measured, Row, Run
-from benchmarks.rows.shared import SHALLOW, fill
-from benchmarks.stores import JSONL, ON_DISK, SQLITE, Store
+from benchmarks.measure import FLOOR, OURS, Bound, Measured, Row, Run
+from benchmarks.stores import JSONL, ON_DISK, SHALLOW, SQLITE, Store, fill
 from sessionkit import ChatMessage
 from tests.conversations import conversations
 
@@ -133,7 +132,7 @@ def _syncs(store: Store, options: str, floor: str, run: Run) -> Measured:
         found = count_syncs(run.folder, count, str(run.folder / "floor"), floor, url)
     except CannotTraceError as error:
         return Measured(math.nan, note=f"cannot: {error}")
-    ours, bare = (found[name] * _A_THOUSAND / count for name in ("ours", "floor"))
+    ours, bare = (found[name] * _A_THOUSAND / count for name in (OURS, FLOOR))
     return Measured(ours, note=f"the floor: {bare:.1f}", numbers={"floor": bare})
 
 

@@ -4,11 +4,22 @@ import shutil
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from time import perf_counter_ns
 
 from benchmarks import big
 from benchmarks.floors import read_ends
-from benchmarks.measure import FLOOR, OURS, Bound, Measured, Operation, Row, Run, Samples, compared, interleave
+from benchmarks.measure import (
+    FLOOR,
+    OURS,
+    Bound,
+    Measured,
+    Operation,
+    Row,
+    Run,
+    Samples,
+    compared,
+    interleave,
+    ratio_of_medians,
+)
 from benchmarks.stores import JSONL, SQLITE, Store
 from sessionkit import SessionQuery
 
@@ -36,7 +47,7 @@ def _page(size: int, run: Run) -> Measured:
     query = SessionQuery(limit=_PAGE)
     many = big.sessions(run, SQLITE, size)
     with SQLITE.open(many.folder) as backend, closing(many.floor) as floor:
-        samples = _often({"ours": lambda _: backend.search(query), "floor": lambda _: floor.page(_PAGE)}, run)
+        samples = _often({OURS: lambda _: backend.search(query), FLOOR: lambda _: floor.page(_PAGE)}, run)
         _check([one.key for one in backend.search(query)], [one["key"] for one in floor.page(_PAGE)])
     return compared(samples)
 
@@ -46,7 +57,7 @@ def _growth(run: Run) -> Measured:
     query = SessionQuery(limit=_PAGE)
     largest, usual = (big.sessions(run, SQLITE, size) for size in (SIZES[-1], _LONG))
     with SQLITE.open(largest.folder) as backend, SQLITE.open(usual.folder) as other:
-        samples = _often({"ours": lambda _: backend.search(query), "floor": lambda _: other.search(query)}, run)
+        samples = _often({OURS: lambda _: backend.search(query), FLOOR: lambda _: other.search(query)}, run)
     return compared(samples)
 
 
@@ -59,18 +70,15 @@ def _page_after_append(run: Run) -> Measured:
     many = big.sessions(run, SQLITE, _LONG)
     folder = run.folder / "copy"
     shutil.copytree(many.folder, folder)
-    taken: dict[str, list[list[int]]] = {OURS: [], FLOOR: []}
     with SQLITE.open(folder) as backend, closing(many.floor) as floor:
-        for round_number in range(run.scale.rounds):
-            for times in taken.values():
-                times.append([])
-            for number in range(min(_APPENDS, run.scale.per_round)):
-                backend.append(f"agent/{(round_number * _APPENDS + number) % many.count}", message)
-                for name, page in ((OURS, lambda: backend.search(query)), (FLOOR, lambda: floor.page(_PAGE))):
-                    started = perf_counter_ns()
-                    page()
-                    taken[name][-1].append(perf_counter_ns() - started)
-    return compared({name: Samples(rounds) for name, rounds in taken.items()})
+        samples = interleave(
+            {OURS: lambda _: backend.search(query), FLOOR: lambda _: floor.page(_PAGE)},
+            rounds=run.scale.rounds,
+            per_round=min(_APPENDS, run.scale.per_round),
+            chunk=1,
+            before={OURS: lambda number: backend.append(f"agent/{number % many.count}", message)},
+        )
+    return compared(samples)
 
 
 def _list(size: int, run: Run) -> Measured:
@@ -78,7 +86,7 @@ def _list(size: int, run: Run) -> Measured:
     many = big.sessions(run, SQLITE, size)
     with SQLITE.open(many.folder) as backend, closing(many.floor) as floor:
         samples = interleave(
-            {"ours": lambda _: backend.list_sessions(), "floor": lambda _: floor.keys()}, rounds=repeats(run, size)
+            {OURS: lambda _: backend.list_sessions(), FLOOR: lambda _: floor.keys()}, rounds=repeats(run, size)
         )
         _check(backend.list_sessions(), floor.keys())
     return compared(samples)
@@ -92,8 +100,8 @@ def _files(size: int, page: int | None, run: Run) -> Measured:
     with JSONL.open(many.folder) as backend:
         samples = interleave(
             {
-                "ours": lambda _: backend.search(query) if page else backend.list_sessions(),
-                "floor": lambda _: read_ends(folder),
+                OURS: lambda _: backend.search(query) if page else backend.list_sessions(),
+                FLOOR: lambda _: read_ends(folder),
             },
             rounds=repeats(run, size),
         )
@@ -113,8 +121,8 @@ def _open(size: int, run: Run) -> Measured:
         with closing(many.floor) as floor:
             floor.one(key)
 
-    samples = interleave({"ours": ours, "floor": bare}, rounds=run.scale.rounds, per_round=run.scale.repeats)
-    return Measured(samples["ours"].median / 1e6, samples)
+    samples = interleave({OURS: ours, FLOOR: bare}, rounds=run.scale.rounds, per_round=run.scale.repeats)
+    return Measured(samples[OURS].median / 1e6, samples, compare=ratio_of_medians(samples))
 
 
 def _often(contenders: dict[str, Operation], run: Run) -> dict[str, Samples]:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from benchmarks.alone import environment
-from benchmarks.measure import FLOOR, OURS, Bound, Measured, Row, Run, interleave
+from benchmarks.measure import FLOOR, OURS, Bound, Measured, Row, Run, interleave, ratio
 from benchmarks.stores import SQLITE
 from sessionkit import ChatMessage
 from sessionkit_memory import MemoryBackend
@@ -20,17 +20,17 @@ def _append(run: Run) -> Measured:
     with MemoryBackend() as backend:
         samples = interleave(
             {
-                "ours": lambda _: backend.append("session", message),
-                "floor": lambda _: kept.append(json.dumps(data)),
+                OURS: lambda _: backend.append("session", message),
+                FLOOR: lambda _: kept.append(json.dumps(data)),
             },
             rounds=run.scale.rounds,
             per_round=run.scale.per_round,
         )
-    return Measured(samples["ours"].median / 1e3, samples)
+    return Measured(samples[OURS].median / 1e3, samples, compare=ratio(samples))
 
 
 def _opened(run: Run, *, new: bool) -> Measured:
-    """Whatever else the machine does only ever adds to the time of a process: the fastest of each, and no ratio."""
+    """Whatever else the machine does only ever adds to the time of a process: the fastest of each."""
     with SQLITE.open(run.folder) as backend:
         backend.append("session", run.corpus.messages[0])
     # As an installed package is: compiled, whatever this process may write. The runs that are not counted do that.
@@ -48,7 +48,8 @@ def _opened(run: Run, *, new: bool) -> Measured:
         rounds=run.scale.starts,
     )
     opened, imported = ((samples[name].fastest - samples[FLOOR].fastest) / 1e6 for name in (OURS, "import"))
-    return Measured(opened, samples, f"the import alone {imported:.1f} ms", {"import_ms": imported})
+    against = samples[OURS].fastest / samples[FLOOR].fastest
+    return Measured(opened, samples, f"the import alone {imported:.1f} ms", {"import_ms": imported}, against)
 
 
 ROWS = [

@@ -7,7 +7,7 @@ from functools import partial
 
 from benchmarks import big
 from benchmarks.floors import read_ends
-from benchmarks.measure import Measured, Operation, Row, Run, compared, interleave
+from benchmarks.measure import FLOOR, OURS, Measured, Operation, Row, Run, compared, interleave
 from benchmarks.rows.sessions import folder_of_files, repeats
 from benchmarks.stores import JSONL, SQLITE
 from sessionkit import OpenBackend, SessionMetadata
@@ -25,8 +25,8 @@ def _running(size: int, run: Run, *, all_running: bool = False) -> Measured:
         if ours != [one["key"] for one in floor.running()]:
             raise RuntimeError("ours and the floor found different turns")
         contenders: Mapping[str, Operation] = {
-            "ours": lambda _: backend.list_running_sessions(),
-            "floor": lambda _: floor.running(),
+            OURS: lambda _: backend.list_running_sessions(),
+            FLOOR: lambda _: floor.running(),
         }
         return _compared(contenders, run, len(ours))
 
@@ -40,8 +40,8 @@ def _stuck(size: int, run: Run, *, all_running: bool = False) -> Measured:
         if ours != [one["key"] for one in floor.stuck(before)]:
             raise RuntimeError("ours and the floor found different turns")
         contenders: Mapping[str, Operation] = {
-            "ours": lambda _: _stuck_since(backend, before),
-            "floor": lambda _: floor.stuck(before),
+            OURS: lambda _: _stuck_since(backend, before),
+            FLOOR: lambda _: floor.stuck(before),
         }
         return _compared(contenders, run, len(ours))
 
@@ -55,7 +55,7 @@ def _files(size: int, run: Run, *, stuck: bool) -> Measured:
         def ours(_number: int) -> list[SessionMetadata]:
             return _stuck_since(backend, before) if stuck else backend.list_running_sessions()
 
-        samples = interleave({"ours": ours, "floor": lambda _: read_ends(folder)}, rounds=repeats(run, size))
+        samples = interleave({OURS: ours, FLOOR: lambda _: read_ends(folder)}, rounds=repeats(run, size))
         return compared(samples, f"{len(ours(0))} found")
 
 

@@ -3,19 +3,18 @@
 import json
 import shutil
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from time import perf_counter_ns
 
 from benchmarks import big
+from benchmarks.deep import session_file
 from benchmarks.floors import BareTable, read_ends
 from benchmarks.floors_many import BareSessions
-from benchmarks.measure import FLOOR, OURS, Measured, Row, Run, Samples, compared
+from benchmarks.measure import FLOOR, OURS, Measured, Row, Run, compared, interleave
 from benchmarks.rows.sessions import folder_of_files
-from benchmarks.rows.shared import SHALLOW, fill
-from benchmarks.stores import JSONL, ON_DISK, SQLITE, Store
+from benchmarks.stores import JSONL, ON_DISK, SHALLOW, SQLITE, Store, fill
 
 STALE = {SQLITE: (5_000, 100_000), JSONL: (500,)}
 """How many sessions are deleted of a store with as many that are not."""
@@ -38,34 +37,46 @@ def _cleanup(store: Store, size: int, run: Run) -> Measured:
     many = big.sessions(run, store, 2 * size)
     stale = many.count // 2
     before = many.since(stale)
-    taken: dict[str, list[list[int]]] = {OURS: [], FLOOR: []}
-    for number in range(min(_ROUNDS, run.scale.rounds)):
-        folder = run.folder / str(number)
-        shutil.copytree(many.folder, folder)
-        if store is JSONL:
-            shutil.copytree(folder_of_files(folder / JSONL.name), folder / "floor")
-        with store.open(folder) as backend, closing(BareSessions(folder / big.FLOOR)) as floor:
-            ours = partial(backend.cleanup_stale, (datetime.now(UTC) - before).total_seconds() / 3_600)
-            bare = (
-                partial(floor.delete_inactive, before) if store is SQLITE else partial(_unlink, folder / "floor", stale)
-            )
-            for name, delete in ((OURS, ours), (FLOOR, bare)):
-                taken[name].append([_timed(delete, stale)])
-        shutil.rmtree(folder)
-    samples = {name: Samples(rounds) for name, rounds in taken.items()}
+    copy = run.folder / "copy"
+    with ExitStack() as opened:
+        deleting: dict[str, Callable[[], int]] = {}
+
+        def prepare_ours(_number: int) -> None:
+            opened.close()
+            _copy(many.folder, copy)
+            backend = opened.enter_context(store.open(copy))
+            deleting[OURS] = lambda: backend.cleanup_stale((datetime.now(UTC) - before).total_seconds() / 3_600)
+
+        def prepare_floor(_number: int) -> None:
+            opened.close()
+            if store is JSONL:
+                _copy(folder_of_files(many.folder / JSONL.name), copy)
+                deleting[FLOOR] = partial(_unlink, copy, stale)
+                return
+            _copy(many.folder, copy)
+            floor = opened.enter_context(closing(BareSessions(copy / big.FLOOR)))
+            deleting[FLOOR] = partial(floor.delete_inactive, before)
+
+        samples = interleave(
+            {OURS: lambda _: _expect(stale, deleting[OURS]()), FLOOR: lambda _: _expect(stale, deleting[FLOOR]())},
+            rounds=min(_ROUNDS, run.scale.rounds),
+            before={OURS: prepare_ours, FLOOR: prepare_floor},
+        )
     each = {f"{name}_us_each": samples[name].median / stale / 1e3 for name in samples}
     measured = compared(samples, f"{each['ours_us_each']:.1f} us each")
     return Measured(measured.value, samples, measured.note, each)
 
 
-def _timed(delete: Callable[[], int], expected: int) -> int:
-    started = perf_counter_ns()
-    deleted = delete()
-    took = perf_counter_ns() - started
+def _copy(folder: Path, to: Path) -> None:
+    """Afresh; nothing may be open there."""
+    shutil.rmtree(to, ignore_errors=True)
+    shutil.copytree(folder, to)
+
+
+def _expect(expected: int, deleted: int) -> None:
     if deleted != expected:
         msg = f"{deleted} sessions were deleted, not {expected}"
         raise RuntimeError(msg)
-    return took
 
 
 def _unlink(folder: Path, count: int) -> int:
@@ -79,39 +90,44 @@ def _unlink(folder: Path, count: int) -> int:
 def _compact(store: Store, run: Run) -> Measured:
     """What is replaced before is indexed, or superseded in the file; that is not measured."""
     messages = run.corpus.messages
-    last = SHALLOW + run.scale.deep
-    taken: dict[str, list[list[int]]] = {OURS: [], FLOOR: []}
     with store.open(run.folder) as backend, closing(BareTable(run.folder / "floor.db")) as table:
         for key, count in (("before", SHALLOW), ("session", run.scale.deep), ("behind", SHALLOW)):
             fill(backend, run, key, 0, count)
             for number in range(count if store is SQLITE else 0):
                 table.append(key, run.corpus.dicts[number % len(messages)])
         backend.compact("session")
-        for _ in range(run.scale.repeats):
+
+        def replace(_number: int) -> None:
             for number in range(min(REPLACED, run.scale.deep)):
                 backend.update_last("session", messages[number])
-            taken[FLOOR].append([_floor_of_compact(store, run, table, last)])
-            started = perf_counter_ns()
-            backend.compact("session")
-            taken[OURS].append([perf_counter_ns() - started])
-    return compared({name: Samples(rounds) for name, rounds in taken.items()})
+
+        file = run.folder / "replaced"
+        if store is JSONL:
+            replace(0)
+            shutil.copy(session_file(run.folder / store.name), file)
+
+        def bare(_number: int) -> None:
+            if store is JSONL:
+                _rewrite(file, run)
+            else:
+                table.load(SHALLOW + 1, SHALLOW + run.scale.deep)
+
+        samples = interleave(
+            {OURS: lambda _: backend.compact("session"), FLOOR: bare},
+            rounds=run.scale.repeats,
+            before={OURS: replace},
+        )
+    return compared(samples)
 
 
-def _floor_of_compact(store: Store, run: Run, table: BareTable, last: int) -> int:
-    """Looks at each message; of a file, writes anew as many as are live."""
-    if store is SQLITE:
-        started = perf_counter_ns()
-        table.load(SHALLOW + 1, last)
-        return perf_counter_ns() - started
-    file = max((path for path in (run.folder / JSONL.name).rglob("*")), key=lambda path: path.stat().st_size)
-    started = perf_counter_ns()
+def _rewrite(file: Path, run: Run) -> None:
+    """Look at each line, and write anew as many as are live."""
     lines = file.read_bytes().splitlines(keepends=True)
     for line in lines:
         json.loads(line)
     new = run.folder / "new"
     new.write_bytes(b"".join(lines[: run.scale.deep]))
     new.replace(run.folder / "compacted")
-    return perf_counter_ns() - started
 
 
 ROWS = [

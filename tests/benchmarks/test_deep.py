@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.deep import BATCH, Files, Ours, Table, count_of, key_of, stored_lines
+from benchmarks.deep import BATCH, FileSessions, OurSessions, TableSessions, count_of, key_of, stored_lines
 from benchmarks.floors import BareTable
 from benchmarks.measure import SMOKE, Run
 from benchmarks.rows import depth, sqlite
-from benchmarks.rows.shared import SHALLOW
-from benchmarks.stores import ON_DISK, Store
+from benchmarks.stores import ON_DISK, SHALLOW, Store
 
 _DEPTH = 100
 
@@ -28,7 +27,7 @@ def test_sessions_are_as_deep_as_named(store: Store, run: Run) -> None:
     """Every session has its depth, and grows by what is appended; another one stands behind them all."""
     count = count_of(run, _DEPTH)
     assert count == 2
-    with closing(Ours(store, run.folder / "ours", run, _DEPTH)) as ours:
+    with closing(OurSessions(store, run.folder / "ours", run, _DEPTH)) as ours:
         ours.append(0, 7)
         ours.extend(1, 1)
         ours.touch(1)
@@ -41,7 +40,7 @@ def test_sessions_are_as_deep_as_named(store: Store, run: Run) -> None:
 
 def test_floor_of_sqlite_has_the_same_rows(run: Run) -> None:
     """A bare table holds the sessions one behind the other, and grows in the middle."""
-    with closing(Table(run.folder / "floor", run, _DEPTH)) as floor:
+    with closing(TableSessions(run.folder / "floor", run, _DEPTH)) as floor:
         floor.append(0, 7)
         floor.extend(0, 1)
     dicts = run.corpus.dicts
@@ -53,7 +52,7 @@ def test_floor_of_sqlite_has_the_same_rows(run: Run) -> None:
 
 def test_floor_of_jsonl_has_the_same_lines(run: Run) -> None:
     """A bare file holds lines that ours wrote, and no other ones are added."""
-    with closing(Files(run.folder / "floor", run, _DEPTH)) as floor:
+    with closing(FileSessions(run.folder / "floor", run, _DEPTH)) as floor:
         floor.append(0, 7)
         floor.extend(0, 1)
     written = (run.folder / "floor" / "0.jsonl").read_bytes().splitlines(keepends=True)
@@ -72,10 +71,10 @@ def test_lines_are_those_of_a_store(run: Run) -> None:
 
 
 def test_session_is_touched_before_its_turn() -> None:
-    """Whoever goes first in a chunk, the session that it is for was touched in this chunk or the one before."""
+    """Once a turn, not once an append."""
     touched: list[int] = []
 
-    class Watched(Ours):
+    class Watched(OurSessions):
         """Only remembers what is touched."""
 
         def __init__(self) -> None:
@@ -87,7 +86,7 @@ def test_session_is_touched_before_its_turn() -> None:
     touch = depth.touch_before(Watched(), count=3, chunk=2)
     for number in range(6):
         touch(number)
-    assert touched == [0, 1, 1, 2, 2, 0]
+    assert touched == [0, 1, 2]
 
 
 def test_several_rows_share_one_measurement(run: Run) -> None:

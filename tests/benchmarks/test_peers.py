@@ -12,15 +12,15 @@ import attrs
 import pytest
 
 from benchmarks import peers
-from benchmarks.corpus import RARE, generated
-from benchmarks.measure import SMOKE, Run
+from benchmarks.corpus import ABSENT, RARE, generated
+from benchmarks.measure import SMOKE, Run, Samples
 from benchmarks.peers import OURS, PEERS
 from benchmarks.peers.langchain import FileHistory
 from benchmarks.peers.ours import JSONL, SQLite
-from benchmarks.peers.peer import EXTEND, LAST, LIST, OPERATIONS, PAGE, REMOVE, REPLACE, SEARCH, Peer
+from benchmarks.peers.peer import EXTEND, LAST, LIST, OPERATIONS, PAGE, REMOVE, REPLACE, SEARCH, Peer, within
 from benchmarks.peers.prepared import Filling, OverBudgetError, filled, key
 from benchmarks.peers.rows import OPERATIONS as COMPARED
-from benchmarks.peers.rows import measured, rows_of
+from benchmarks.peers.rows import against, measured, rows_of
 from benchmarks.peers.syncs import per_append
 from benchmarks.peers.turns import Plan, Turn, interleave, plan
 from sessionkit import ChatMessage
@@ -157,7 +157,8 @@ def test_row_gives_a_figure(row: Any, run: Run) -> None:
         assert found.note == ""
     if row.unit == "lost":
         assert found.value == 0
-        assert found.note == "of 2 acknowledged"
+        assert found.note.startswith("of 2 acknowledged; worst wait ")
+        assert found.numbers["worst_wait_ms"] > 0
 
 
 @each(*PEERS)
@@ -232,6 +233,8 @@ async def _check_again(peer: Peer, folder: Path) -> None:
 async def _holds(peer: Peer, name: str, expected: Sequence[str]) -> None:
     found = await peer.load(name)
     assert [_words(peer.text(stored)) for stored in found] == [_words(text) for text in expected]
+    assert all(peer.holds(stored, _words(peer.text(stored))[0]) for stored in found)
+    assert not any(peer.holds(stored, ABSENT) for stored in found)
 
 
 def _words(text: str) -> list[str]:
@@ -314,6 +317,37 @@ def test_contenders_take_turns_in_one_loop() -> None:
     assert [name for name, _ in calls] == ["before", "ours"] * 32 + ["floor"] * 64 + ["before", "ours"] * 32
     assert [number for name, number in calls if name == "ours"] == list(range(64))
     assert [len(found.times) for found in samples.values()] == [64, 64]
+
+
+def test_a_floor_makes_some_operations_a_turn_after_one_that_is_not_counted() -> None:
+    """However few the other makes; each with what is done before it, and a number of its own."""
+    calls: list[Any] = []
+    floor = Turn(noting(calls, "floor"), noting(calls, "before"), least=4)
+    samples = asyncio.run(interleave({"ours": Turn(noting(calls, "ours")), "floor": floor}, Plan(2, 1)))
+    assert [name for name, _ in calls] == ["ours", *["before", "floor"] * 10, "ours"]
+    assert [number for name, number in calls if name == "floor"] == list(range(10))
+    assert {name: [len(times) for times in found.rounds] for name, found in samples.items()} == {
+        "ours": [1, 1],
+        "floor": [4, 4],
+    }
+
+
+def test_who_waits_for_the_disk_is_compared_by_medians() -> None:
+    """One sync that takes long moves a mean, not the figure; the ratio of the means is kept beside it."""
+    samples = {"ours": Samples([[20, 20, 20], [20, 20, 20]]), "floor": Samples([[10, 10, 10], [10, 10, 70]])}
+    found = against(samples, waits=True)
+    assert found.value == 2
+    assert found.numbers == {"means": 1}
+    assert against(samples, waits=False).value == pytest.approx((2 + 2 / 3) / 2)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("a word", True), ({"arguments": [1, {"query": "the word"}]}, True), ({"word": None, "other": 1.5}, False)],
+)
+def test_words_are_looked_for_within_structures(value: Any, *, expected: bool) -> None:
+    """In every string, but not in the names."""
+    assert within("word", value) == expected
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,19 @@ import attrs
 import pytest
 
 from benchmarks.measure import Bound, Measured, Row, Run, Samples
-from benchmarks.recorded import Figure, Record, better, figure_of, machine, merged, read, worse, write
+from benchmarks.recorded import (
+    OWN_MACHINE,
+    Figure,
+    Record,
+    figure_of,
+    lost_peers,
+    machine,
+    merged,
+    middle,
+    read,
+    worse,
+    write,
+)
 
 
 def _row(bound: Bound | None = None) -> Row:
@@ -66,36 +78,61 @@ def test_no_record_is_none(tmp_path: Path) -> None:
 )
 def test_a_third_more_is_worse(recorded: float | None, value: float | None, *, expected: bool) -> None:
     """A ratio may grow by a third; where there was a figure and is none any more, that is worse."""
-    assert worse(Figure("row", "", value, "x"), Figure("row", "", recorded, "x")) is expected
+    assert worse(_found(value), _found(recorded)) is expected
+
+
+def _found(value: float | None, name: str = "row", unit: str = "x") -> Figure:
+    return Figure(name, "", value, unit, compare=value)
 
 
 def test_where_more_is_better_less_is_worse() -> None:
     """Of a throughput, three quarters must be left, that is the ratio the other way round grew by a third."""
-    recorded = Figure("row", "", 1.0, "x", target=0.8, at_least=True)
-    assert [worse(attrs.evolve(recorded, value=value), recorded) for value in (0.76, 0.74, 5)] == [False, True, False]
+    recorded = attrs.evolve(_found(1), target=0.8, at_least=True)
+    assert [worse(attrs.evolve(recorded, compare=value), recorded) for value in (0.76, 0.74, 5)] == [False, True, False]
 
 
 def test_one_lost_is_worse_than_none() -> None:
     """A third of nothing is nothing."""
-    assert worse(Figure("row", "", 1, "lost"), Figure("row", "", 0, "lost"))
+    assert worse(_found(1, unit="lost"), _found(0, unit="lost"))
 
 
-@pytest.mark.parametrize(("name", "unit"), [("row", "ms"), ("row", "us"), ("peers.append.100.other", "x")])
-def test_what_is_not_ours_or_not_comparable_is_never_worse(name: str, unit: str) -> None:
-    """Milliseconds are another machine's, and peers may get slower."""
-    assert not worse(Figure(name, "", 9, unit), Figure(name, "", 1, unit))
+def test_what_is_compared_means_the_same_everywhere() -> None:
+    """A ratio is, be it the figure or what stands behind milliseconds; those alone are another machine's."""
+    units = {unit: figure_of(attrs.evolve(_row(), unit=unit), Measured(7)).compare for unit in ("x", "syncs", "ms")}
+    assert units == {"x": 7, "syncs": 7, "ms": None}
+    assert figure_of(attrs.evolve(_row(), unit="ms"), Measured(7, compare=2)).compare == 2
+    assert not worse(_found(9, "peers.append.100.other"), _found(1, "peers.append.100.other"))
 
 
-def test_better_is_nearer_to_what_is_wanted() -> None:
-    """Less, or more where the target is a least; anything is better than no figure."""
-    one, two, none = (Figure("row", "", value, "x") for value in (1, 2, None))
-    assert [better(one, two).value, better(two, one).value, better(none, two).value, better(two, none).value] == [
-        1,
-        1,
-        2,
-        2,
-    ]
-    assert better(attrs.evolve(one, at_least=True), attrs.evolve(two, at_least=True)).value == 2
+def test_middle_is_no_lucky_look() -> None:
+    """The median of several looks; one without a figure is the worst."""
+    one, two, none = _found(1), _found(2), _found(None)
+    looks = ([two], [two, one], [one, none, two], [none, one, none])
+    assert [middle(these) for these in looks] == [two, one, two, none]
+
+
+def test_cores_and_disk_decide_some_rows() -> None:
+    """Writers, threads and what waits for the disk; not how often it does."""
+    names = ["sqlite.writers.one.threads.4", "jsonl.beside", "memory.aio", "sqlite.full.append", "jsonl.sync.append"]
+    others = ["sqlite.append", "sqlite.full.syncs", "jsonl.sync.syncs", "sqlite.append.at.100"]
+    assert [name for name in (*names, *others) if OWN_MACHINE.fullmatch(name)] == names
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"rows": 7}'])
+def test_what_is_no_record_says_so(tmp_path: Path, text: str) -> None:
+    """A file that is damaged, or from another version, is named with what to do."""
+    file = tmp_path / "full.json"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"full\.json is no record of this version: remove it"):
+        read(file)
+
+
+def test_peers_are_lost_with_what_differs() -> None:
+    """A record of another Python loses them; one without peers has none to lose."""
+    old = attrs.evolve(_record(_found(1, "peers.load.other")), machine=machine() | {"python": "3.0.0"})
+    assert lost_peers(machine(), old) == [f"python 3.0.0, now {machine()['python']}"]
+    assert lost_peers(machine(), attrs.evolve(old, machine=machine())) == []
+    assert lost_peers(machine(), attrs.evolve(old, rows=[_found(1)])) == []
 
 
 def test_merging_keeps_figures_of_the_same_machine_only() -> None:

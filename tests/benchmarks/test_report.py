@@ -21,7 +21,7 @@ def _record(*figures: Figure) -> Record:
 
 
 def test_line_has_the_times_under_their_headings() -> None:
-    """Ours with median, mean and 99th percentile, the floor's mean, the figure, the target and the note."""
+    """Ours with median, mean and 99th percentile, the floor's as well, the figure, the target and the note."""
     times = {"ours": TIMES, "floor": TIMES}
     figure = Figure("sqlite.append", "", 1.5, "x", 1.6, note="why", microseconds=times)
     assert header().split(maxsplit=2)[:2] == ["row", "ours,"]
@@ -30,7 +30,9 @@ def test_line_has_the_times_under_their_headings() -> None:
         "1,234.6",
         "4.0",
         "5.0",
+        "1,234.6",
         "4.0",
+        "5.0",
         "1.50",
         "x",
         "<=",
@@ -82,9 +84,10 @@ def test_every_row_has_a_subject() -> None:
 
 
 def test_peers_stand_side_by_side() -> None:
-    """Operations down, peers across, ours first; below, what the figures alone don't say."""
+    """Operations down in their order, peers across, ours first; below, what the figures alone don't say."""
     text = markdown(
         _record(
+            Figure("peers.list.1000.other", "", None, "x", note="cannot: no call lists"),
             Figure(
                 "peers.append.100.other",
                 "",
@@ -95,7 +98,6 @@ def test_peers_stand_side_by_side() -> None:
                 microseconds={NORMAL: TIMES},
             ),
             Figure("peers.append.100.sessionkit-sqlite", "", 1.5, "x"),
-            Figure("peers.list.1000.other", "", None, "x", note="cannot: no call lists"),
             Figure("peers.page.1000.other", "", None, "x", note="cannot: no call lists"),
         )
     )

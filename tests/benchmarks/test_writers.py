@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from benchmarks import writers as module
-from benchmarks.contenders import POOL, BareFiles, BareTable, Contender, Ours, Writer
+from benchmarks.contenders import POOL, Contender, FileWriters, OurWriters, TableWriters, Writer
 from benchmarks.measure import FLOOR, OURS, QUICK, SMOKE, Operation, Run
 from benchmarks.processes import meet, team
 from benchmarks.rows import writers as rows
@@ -69,7 +69,7 @@ def test_percentile_is_exceeded_by_the_rest() -> None:
     assert percentile(range(1, 11), 0.999) == 10
 
 
-@pytest.mark.parametrize("contender", [Ours(SQLITE), Ours(JSONL), BareTable(), BareFiles()], ids=repr)
+@pytest.mark.parametrize("contender", [OurWriters(SQLITE), OurWriters(JSONL), TableWriters(), FileWriters()], ids=repr)
 @pytest.mark.parametrize("many", [False, True], ids=["one", "many"])
 def test_contenders_store_what_writers_append(contender: Contender, many: bool, tmp_path: Path) -> None:  # noqa: FBT001 -- a parameter
     """Each gives back every message's `id`, in order, and nothing of what stood there before."""
@@ -99,19 +99,19 @@ def test_writers_take_turns_and_are_counted(setting: Setting, tmp_path: Path) ->
 
 def test_floor_that_loses_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A floor is read back too: one that was fast because it lost something gives no figure."""
-    monkeypatch.setattr(BareTable, "stored", lambda *_: [])
+    monkeypatch.setattr(TableWriters, "stored", lambda *_: [])
     with pytest.raises(RuntimeError, match="is none: Faults\\(lost="):
         write_together(Setting(SQLITE, many=False), _LENGTH, tmp_path)
 
 
 def test_what_ours_loses_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a store of ours gives back less than it acknowledged is a figure above 0, not an error."""
-    monkeypatch.setattr(Ours, "stored", lambda *_: [])
+    monkeypatch.setattr(OurWriters, "stored", lambda *_: [])
     outcome = write_together(Setting(SQLITE, many=False), _LENGTH, tmp_path)
     assert outcome.faults == Faults(lost=outcome.acknowledged)
 
 
-class _Failing(BareFiles):
+class _Failing(FileWriters):
     """A store that refuses one writer's second message, long after the others have begun."""
 
     @contextmanager
@@ -133,7 +133,7 @@ class _FailingSetting(Setting):
     @property
     def contenders(self) -> dict[str, Contender]:
         """It, and a floor."""
-        return {OURS: _Failing(), FLOOR: BareTable()}
+        return {OURS: _Failing(), FLOOR: TableWriters()}
 
 
 def test_failing_writer_ends_the_measurement(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_a_page_reads_no_more_than_a_page(backend: SQLiteBackend, steps: StepCou
 
 
 def test_parameters_are_not_numbered() -> None:
-    """Python takes ``?1`` for a named parameter: some of its versions warn where a sequence is given, later ones raise."""
+    """Python takes ``?1`` for a named parameter: given a sequence, some of its versions warn, and later ones raise."""
     sources = Path(sessionkit_sqlite.__file__).parent.glob("*.py")
     assert [path.name for path in sources if re.search(r"\?\d", path.read_text(encoding="utf-8"))] == []
 
