@@ -4,7 +4,7 @@ The peers are installed by ``pip install -r benchmarks/peers.txt``; without them
 
 - `benchmarks.peers.peer`: what each is driven through; a module a peer, and `benchmarks.peers.ours`.
 - `benchmarks.peers.prepared`: the stores that are measured; `benchmarks.peers.turns`: taking turns in an event loop.
-- `benchmarks.peers.operations` and `benchmarks.peers.counting`: what is measured and what is counted.
+- `benchmarks.peers.operations`: what is timed; `benchmarks.peers.counting`: bytes, losses and imports.
 - `benchmarks.peers.rows`: the rows of the table.
 - `benchmarks.peers.syncs`: counts who waits for the disk at each append.
 """

@@ -6,11 +6,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
-from benchmarks.peers.peer import EXTEND, PAGE, REMOVE, REPLACE, SEARCH, Peer
+from benchmarks.peers.peer import EXTEND, PAGE, REMOVE, REPLACE, SEARCH, Peer, within
 from sessionkit import ChatMessage
 
 _APP, _USER = "app", "user"
-_NO_REMOVAL = "no call changes or removes an event"
+_REWRITES = "deletes the session and appends all others anew"
 
 
 class Service(Peer):
@@ -18,13 +18,14 @@ class Service(Peer):
 
     name = "google-adk"
     packages = ("google-adk", "aiosqlite")
+    modules = ("google.adk.sessions.sqlite_session_service",)
     syncs = True
     cannot: ClassVar[Mapping[str, str]] = {
         EXTEND: "no call takes several events",
-        REPLACE: _NO_REMOVAL,
-        REMOVE: _NO_REMOVAL,
     }
     remarks: ClassVar[Mapping[str, str]] = {
+        REPLACE: _REWRITES,
+        REMOVE: _REWRITES,
         PAGE: "reads all sessions, the most recently active last",
         SEARCH: "reads all messages of all sessions",
     }
@@ -60,6 +61,15 @@ class Service(Peer):
                 texts.append(part.function_response.response["result"])
         return "\n".join(texts)
 
+    def holds(self, stored: Any, word: str) -> bool:
+        """Look into the texts, the calls and the answers."""
+        for part in stored.content.parts:
+            call, answer = part.function_call, part.function_response
+            strings = [part.text, call and [call.name, call.args], answer and answer.response]
+            if within(word, strings):
+                return True
+        return False
+
     async def open(self, folder: Path) -> None:
         """The service of a file."""
         sessions = import_module("google.adk.sessions.sqlite_session_service")
@@ -93,6 +103,22 @@ class Service(Peer):
         """`get_session` with a number of recent events."""
         events: Sequence[Any] = (await self._get(key, self._config(num_recent_events=count))).events
         return events
+
+    async def replace_last(self, key: str, message: Any) -> None:
+        """`delete_session`, and all others anew: no call changes an event."""
+        await self._rewrite(key, [message])
+
+    async def remove_last(self, key: str) -> None:
+        """`delete_session`, and all others anew: no call removes an event."""
+        await self._rewrite(key, [])
+
+    async def _rewrite(self, key: str, end: Sequence[Any]) -> None:
+        """With another end in the place of the last message."""
+        kept = [event.content for event in await self.load(key)][:-1]
+        await self._service.delete_session(app_name=_APP, user_id=_USER, session_id=key)
+        self._sessions[key] = await self._service.create_session(app_name=_APP, user_id=_USER, session_id=key)
+        for content in (*kept, *end):
+            await self.append(key, content)
 
     async def list_sessions(self) -> Sequence[Any]:
         """`list_sessions`."""

@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
-from benchmarks.peers.peer import LAST, PAGE, REPLACE, SEARCH, Peer
+from benchmarks.peers.peer import LAST, PAGE, REPLACE, SEARCH, Peer, within
 from sessionkit import ChatMessage
 
 
@@ -14,6 +14,7 @@ class ChatStore(Peer):
 
     name = "llama-index"
     packages = ("llama-index-core", "llama-index-storage-chat-store-sqlite")
+    modules = ("llama_index.storage.chat_store.sqlite",)
     syncs = True
     cannot: ClassVar[Mapping[str, str]] = {PAGE: "the store keeps no times"}
     remarks: ClassVar[Mapping[str, str]] = {
@@ -40,6 +41,10 @@ class ChatStore(Peer):
         """Its content, and its tool calls."""
         calls = [call["function"] for call in stored.additional_kwargs.get("tool_calls", [])]
         return "\n".join([stored.content or "", *(f"{call['name']}\n{call['arguments']}" for call in calls)])
+
+    def holds(self, stored: Any, word: str) -> bool:
+        """Look into its content and its tool calls."""
+        return word in (stored.content or "") or within(word, stored.additional_kwargs)
 
     async def open(self, folder: Path) -> None:
         """`from_params`."""

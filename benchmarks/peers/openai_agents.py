@@ -1,7 +1,7 @@
 """openai-agents: `SQLiteSession` and `SQLAlchemySession`.
 
 Both are objects of one session each. A program that goes on with a session keeps its object, so it is made before the
-clock starts.
+clock starts, and reads once: the first call of each object connects.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,8 +48,9 @@ class _Sessions(Peer):
         return "\n".join(stored[name] for name in names if isinstance(stored.get(name), str))
 
     async def attach(self, key: str) -> None:
-        """Make the session's object."""
-        self._session(key)
+        """Make the session's object, and read once with it: that connects."""
+        if key not in self._sessions:
+            await self._session(key).get_items(limit=1)
 
     async def append(self, key: str, message: Any) -> None:
         """`add_items` of one."""
@@ -84,6 +85,7 @@ class SQLiteSession(_Sessions):
 
     name = "openai-agents"
     packages = ("openai-agents",)
+    modules = ("agents",)
     syncs = True
 
     async def open(self, folder: Path) -> None:
@@ -105,6 +107,7 @@ class SQLAlchemySession(_Sessions):
 
     name = "openai-agents-sqlalchemy"
     packages = ("openai-agents", "sqlalchemy", "aiosqlite", "greenlet")
+    modules = ("agents.extensions.memory.sqlalchemy_session",)
     syncs = True
 
     async def open(self, folder: Path) -> None:
@@ -112,9 +115,10 @@ class SQLAlchemySession(_Sessions):
         self._class = import_module("agents.extensions.memory").SQLAlchemySession
         make = import_module("sqlalchemy.ext.asyncio").create_async_engine
         self._engine = make(f"sqlite+aiosqlite:///{folder / 'sessions.db'}")
+        await self._class("", engine=self._engine, create_tables=True).get_items(limit=1)  # which creates them
 
     def _made(self, key: str) -> Any:
-        return self._class(key, engine=self._engine, create_tables=True)
+        return self._class(key, engine=self._engine)
 
     async def close(self) -> None:
         """Close the engine's connections."""

@@ -8,7 +8,7 @@ import attrs
 
 from benchmarks.corpus import RARE, corpus_of, generated
 from benchmarks.floors_many import BareSearch, BareSessions
-from benchmarks.measure import FLOOR, FULL, OURS, Run, Samples
+from benchmarks.measure import FLOOR, FULL, OURS, QUICK, Run, Samples
 from benchmarks.peers.peer import Peer
 from benchmarks.peers.prepared import Filling, bare_table, filled, key
 from benchmarks.peers.turns import Plan, Turn, interleave, plan
@@ -20,13 +20,14 @@ NORMAL = "normal"
 STORED = 10_000
 """How many messages a store has, in sessions of whichever depth."""
 
-_FILLING = {FULL.name: 20.0}  # seconds, and a second at smaller scales
 _CHUNK = 32  # appends to one session before the next one's turn
 _BATCH, _LAST, _PAGE = 100, 50, 50
 _SHALLOW = 100
 _REPLACED, _GROWN = 500, 4_096
 _NUMBER = 1 << 40  # of a floor's row that comes and goes
 _FOUND = 20
+_LEAST = 32
+_LEAST_LONG = 2  # of operations that take as long as many others
 
 Taken = tuple[Mapping[str, Samples], str]
 """How long each contender's operations took, and what there is to remark."""
@@ -47,7 +48,11 @@ class Limits:
     @classmethod
     def of(cls, run: Run) -> "Limits":
         """What the scale allows."""
-        return cls(_FILLING.get(run.scale.name, 1.0), run.scale.seconds * 0.16)
+        return _LIMITS.get(run.scale.name, _SMALLEST)
+
+
+_LIMITS = {FULL.name: Limits(filling=20, measuring=0.6), QUICK.name: Limits(filling=1, measuring=0.08)}
+_SMALLEST = Limits(filling=1, measuring=0.03)
 
 
 def size_of(run: Run, nominal: int) -> int:
@@ -97,7 +102,9 @@ async def append(peer: Peer, run: Run, depth: int) -> Taken:
             async def bare_normal(number: int) -> None:
                 normal.append("session", corpus.dicts[number % len(messages)])
 
-            turns = {OURS: Turn(ours), FLOOR: Turn(bare)} | ({NORMAL: Turn(bare_normal)} if peer.syncs else {})
+            turns = {OURS: Turn(ours), FLOOR: Turn(bare, least=_LEAST)} | (
+                {NORMAL: Turn(bare_normal, least=_LEAST)} if peer.syncs else {}
+            )
             samples = await _timed(run, turns, most=store.messages)
         arrived = [len(await peer.load(key(number))) if more else 0 for number, more in enumerate(added)]
         lost = sum(store.depth + more - there for more, there in zip(added, arrived, strict=True) if more)
@@ -122,7 +129,10 @@ async def extend(peer: Peer, run: Run) -> Taken:
                 first[0] += _BATCH
 
             samples = await _timed(
-                run, {OURS: Turn(ours), FLOOR: Turn(bare)}, most=store.sessions * 4, per_round=run.scale.per_round // 8
+                run,
+                {OURS: Turn(ours), FLOOR: Turn(bare, least=_LEAST_LONG)},
+                most=store.sessions * 4,
+                per_round=run.scale.per_round // 8,
             )
     return samples, ""
 
@@ -140,7 +150,11 @@ async def load(peer: Peer, run: Run) -> Taken:
                 floor.load(1, store.depth)
 
             samples = await _timed(
-                run, {OURS: Turn(ours), FLOOR: Turn(bare)}, most=STORED, rounds=run.scale.repeats, per_round=1
+                run,
+                {OURS: Turn(ours), FLOOR: Turn(bare, least=_LEAST_LONG)},
+                most=STORED,
+                rounds=run.scale.repeats,
+                per_round=1,
             )
         there = len(await peer.load(key(0)))
     return samples, "" if there == store.depth else f"{there:,} of {store.depth:,} came back"
@@ -159,7 +173,7 @@ async def last(peer: Peer, run: Run) -> Taken:
                 floor.tail(1, store.depth, _LAST)
 
             samples = await _timed(
-                run, {OURS: Turn(ours), FLOOR: Turn(bare)}, most=STORED, per_round=run.scale.repeats * 8
+                run, {OURS: Turn(ours), FLOOR: Turn(bare, least=_LEAST)}, most=STORED, per_round=run.scale.repeats * 8
             )
         there = len(await peer.last(key(0), _LAST))
     return samples, "" if there == min(_LAST, store.depth) else f"{there} of {_LAST} came back"
@@ -185,7 +199,7 @@ async def replace(peer: Peer, run: Run) -> Taken:
             async def bare(number: int) -> None:
                 floor.replace(store.depth, grown.dicts[step(number)])
 
-            turns = {OURS: Turn(ours), FLOOR: Turn(bare)}
+            turns = {OURS: Turn(ours), FLOOR: Turn(bare, least=_LEAST)}
             chosen = await plan(
                 turns,
                 seconds=Limits.of(run).measuring,
@@ -220,7 +234,7 @@ async def remove(peer: Peer, run: Run) -> Taken:
             async def bare(_: int) -> None:
                 floor.remove(_NUMBER)
 
-            samples = await _timed(run, {OURS: Turn(ours, put), FLOOR: Turn(bare, put_bare)}, most=STORED)
+            samples = await _timed(run, {OURS: Turn(ours, put), FLOOR: Turn(bare, put_bare, _LEAST)}, most=STORED)
         there = len(await peer.load(key(0)))
     return samples, "" if there == store.depth else f"{there:,} of {store.depth:,} were left"
 
@@ -250,7 +264,7 @@ async def _listed(peer: Peer, run: Run, count: int, *, page: bool) -> Taken:
                     floor.keys()
 
             samples = await _timed(
-                run, {OURS: Turn(ours), FLOOR: Turn(bare)}, most=STORED, per_round=run.scale.repeats * 4
+                run, {OURS: Turn(ours), FLOOR: Turn(bare, least=_LEAST)}, most=STORED, per_round=run.scale.repeats * 4
             )
         there = len(await ours(0))
     wanted = min(store.sessions + 1, _PAGE) if page else store.sessions + 1
@@ -274,7 +288,7 @@ async def search(peer: Peer, run: Run) -> Taken:
                 floor.by_match(RARE, _FOUND)
 
             samples = await _timed(
-                run, {OURS: Turn(ours), FLOOR: Turn(bare)}, most=STORED, per_round=run.scale.repeats * 4
+                run, {OURS: Turn(ours), FLOOR: Turn(bare, least=_LEAST)}, most=STORED, per_round=run.scale.repeats * 4
             )
             expected = {found for (found,) in floor.by_match(RARE, _FOUND)}
         right = set(await peer.search(RARE)) == expected

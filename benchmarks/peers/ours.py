@@ -79,6 +79,7 @@ class SQLite(Ours):
 
     name = "sessionkit-sqlite"
     syncs = False
+    modules = ("sessionkit", "sessionkit_sqlite")
     scheme = "sqlite"
 
 
@@ -87,6 +88,7 @@ class SQLiteFull(Ours):
 
     name = "sessionkit-sqlite-full"
     syncs = True
+    modules = ("sessionkit", "sessionkit_sqlite")
     scheme = "sqlite"
     options = "?synchronous=full"
 
@@ -96,6 +98,7 @@ class JSONL(Ours):
 
     name = "sessionkit-jsonl"
     syncs = False
+    modules = ("sessionkit", "sessionkit_jsonl")
     scheme = "jsonl"
 
 
@@ -104,6 +107,7 @@ class JSONLSync(Ours):
 
     name = "sessionkit-jsonl-fsync"
     syncs = True
+    modules = ("sessionkit", "sessionkit_jsonl")
     scheme = "jsonl"
     options = "?fsync=true"
 

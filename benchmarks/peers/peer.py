@@ -31,11 +31,13 @@ class Peer:
 
     A subclass writes the operations that its API can do, and says in `cannot` why each of the others isn't there. An
     operation counts as possible where calls of the API give its result, at whatever cost: reading all messages for the
-    last 50, or clearing a session and writing it anew where the API has a call for either. `remarks` says so.
+    last 50, or clearing a session and writing it anew. `remarks` says so. Only `extend` is one call by what it is:
+    several of them are appends.
 
     Attributes:
         name: by which the rows are called.
         packages: the distributions that it comes with; it takes part where all are installed.
+        modules: where its class is: what a program imports that uses it.
         syncs: whether each append waits for the disk; ``python -m benchmarks.peers.syncs`` counts.
         cannot: the operations that its API doesn't offer, and why.
         remarks: what an operation does that its figure alone doesn't say.
@@ -44,6 +46,7 @@ class Peer:
 
     name: ClassVar[str]
     packages: ClassVar[tuple[str, ...]] = ()
+    modules: ClassVar[tuple[str, ...]]
     syncs: ClassVar[bool]
     cannot: ClassVar[Mapping[str, str]] = {}
     remarks: ClassVar[Mapping[str, str]] = {}
@@ -61,6 +64,10 @@ class Peer:
     def text(self, stored: Any) -> str:
         """The searchable text of a message that came back: its content, the names and arguments of its tool calls."""
         raise NotImplementedError
+
+    def holds(self, stored: Any, word: str) -> bool:
+        """Whether a message that came back has the word in its searchable text; the fastest way to look."""
+        return word in self.text(stored)
 
     async def open(self, folder: Path) -> None:
         """Open the store in that folder, or create it."""
@@ -119,7 +126,20 @@ class Peer:
 
     async def scan(self, keys: Sequence[str], word: str) -> list[str]:
         """Search for those who can't: load every session, and look into each of its messages."""
-        return [key for key in keys if any(word in self.text(stored) for stored in await self.load(key))][:20]
+        return [key for key in keys if any(self.holds(stored, word) for stored in await self.load(key))][:20]
+
+
+def within(word: str, value: Any) -> bool:
+    """Whether any string within dicts and lists holds the word."""
+    if isinstance(value, str):
+        return word in value
+    if isinstance(value, dict):
+        pairs: dict[str, Any] = value
+        return any(within(word, each) for each in pairs.values())
+    if isinstance(value, list):
+        values: list[Any] = value
+        return any(within(word, each) for each in values)
+    return False
 
 
 def _installed(package: str) -> bool:

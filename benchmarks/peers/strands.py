@@ -19,14 +19,15 @@ class Files(Peer):
 
     name = "strands"
     packages = ("strands-agents",)
+    modules = ("strands.session.file_session_manager",)
     syncs = False
     cannot: ClassVar[Mapping[str, str]] = {
         EXTEND: "no call takes several messages",
-        REMOVE: "no call removes a message",
         LIST: _NO_LIST,
         PAGE: _NO_LIST,
         SEARCH: _NO_LIST,
     }
+    remarks: ClassVar[Mapping[str, str]] = {REMOVE: "deletes the session and writes all others anew"}
     loses = "roles (a tool's answer is the user's); the arguments of a tool call as the model wrote them"
 
     def __init__(self) -> None:
@@ -103,6 +104,17 @@ class Files(Peer):
         stored = self._types.SessionMessage.from_message(message, self._counts[key] - 1)
         manager = self._managers[key]
         manager.update_message(manager.session_id, _AGENT, stored)
+
+    async def remove_last(self, key: str) -> None:
+        """`delete_session`, and all others anew: no call removes a message."""
+        kept = (await self.load(key))[:-1]
+        manager = self._managers.pop(key)
+        manager.delete_session(manager.session_id)
+        await self.attach(key)
+        manager = self._managers[key]
+        for stored in kept:
+            manager.create_message(manager.session_id, _AGENT, stored)
+        self._counts[key] = len(kept)
 
     async def close(self) -> None:
         """It keeps no file open."""

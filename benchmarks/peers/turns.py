@@ -1,16 +1,21 @@
-"""Taking turns, as `benchmarks.measure.interleave` does, with operations that are awaited in one event loop."""
+"""Taking turns, as `benchmarks.measure.interleave` does, with operations that are awaited in one event loop.
+
+A contender that is so slow that only few of its operations are timed would leave its floor few as well, and each with a
+processor cache that belongs to somebody else. So a floor makes some operations a turn at least, after one that isn't
+counted.
+"""
 
 import asyncio
-import gc
+import itertools
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter, perf_counter_ns
 from typing import Any, TypeVar
 
 import attrs
 
-from benchmarks.measure import OURS, Samples
+from benchmarks.measure import OURS, Samples, undisturbed
 
 T = TypeVar("T")
 Awaited = Callable[[int], Awaitable[object]]
@@ -36,10 +41,12 @@ class Turn:
     Attributes:
         operation: what is timed.
         before: what is done before each operation, outside of the timed part.
+        least: of a floor, how many are timed a turn at least; before these one that is not.
     """
 
     operation: Awaited
     before: Awaited | None = None
+    least: int = 0
 
 
 @attrs.frozen
@@ -82,31 +89,32 @@ async def _tried(turn: Turn, seconds: float) -> float:
 
 async def interleave(turns: Mapping[str, Turn], chosen: Plan) -> dict[str, Samples]:
     """Time each operation of each contender, chunk by chunk in turn; who goes first alternates too."""
-    gc.collect()
-    gc.freeze()  # what the benchmark keeps is no work for the collector while others are measured
-    counters = dict.fromkeys(turns, 0)
-    taken: dict[str, list[list[int]]] = {name: [] for name in turns}
+    with undisturbed():
+        rounds = await _rounds(turns, chosen)
+    return {name: Samples([times[name] for times in rounds]) for name in turns}
+
+
+async def _rounds(turns: Mapping[str, Turn], chosen: Plan) -> list[dict[str, list[int]]]:
+    counters = {name: itertools.count() for name in turns}
     order = list(turns)
+    rounds: list[dict[str, list[int]]] = []
     for _ in range(chosen.rounds):
         these: dict[str, list[int]] = {name: [] for name in turns}
-        left = chosen.per_round
-        while left > 0:
-            count = min(_CHUNK, left)
+        for start in range(0, chosen.per_round, _CHUNK):
             for name in order:
-                these[name] += await _timed(turns[name], counters[name], count)
-                counters[name] += count
-            left -= count
+                these[name] += await _timed(turns[name], counters[name], min(_CHUNK, chosen.per_round - start))
             order.reverse()
-        for name, times in these.items():
-            taken[name].append(times)
-    gc.unfreeze()
-    return {name: Samples(rounds) for name, rounds in taken.items()}
+        rounds.append(these)
+    return rounds
 
 
-async def _timed(turn: Turn, start: int, count: int) -> list[int]:
+async def _timed(turn: Turn, numbers: Iterator[int], count: int) -> list[int]:
+    """A turn: so many operations, or as many as are the least."""
+    if turn.least:
+        await _timed(attrs.evolve(turn, least=0), numbers, 1)
     operation, prepare = turn.operation, turn.before
     times: list[int] = []
-    for number in range(start, start + count):
+    for number in itertools.islice(numbers, max(count, turn.least)):
         if prepare is not None:
             await prepare(number)
         before = perf_counter_ns()
