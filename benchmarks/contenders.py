@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import attrs
 
 from benchmarks.corpus import Corpus, corpus_of, generated
-from benchmarks.floors import append_line, set_as_ours
+from benchmarks.floors import append_line, set_bare
 from benchmarks.measure import Operation
 from benchmarks.stores import Store
 
@@ -121,7 +121,7 @@ class TableWriters(Contender):
     def _connect(folder: Path) -> sqlite3.Connection:
         # Made by the one thread that opens them all, used by another each.
         connection = sqlite3.connect(folder / "floor.db", _BUSY, isolation_level=None, check_same_thread=False)
-        return set_as_ours(connection)
+        return set_bare(connection)
 
 
 def _insert(connection: sqlite3.Connection, key: str, data: dict[str, Any]) -> None:

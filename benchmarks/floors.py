@@ -4,21 +4,19 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-_SETTINGS = {
-    "page_size": 2048,
-    "journal_mode": "WAL",
-    "wal_autocheckpoint": 2000,
-    "journal_size_limit": 64 * 1024 * 1024,
-}
+TUNED = {"page_size": 2048, "wal_autocheckpoint": 2000, "journal_size_limit": 64 * 1024 * 1024}
+"""The settings by which our store differs from SQLite's defaults, besides what `set_bare` sets."""
 
 
-def set_as_ours(connection: sqlite3.Connection, synchronous: str = "NORMAL") -> sqlite3.Connection:
-    """The connection, with every setting that our own store has: a floor that another could lower is none."""
-    for setting, value in {**_SETTINGS, "synchronous": synchronous}.items():
+def set_bare(
+    connection: sqlite3.Connection, synchronous: str = "NORMAL", settings: Mapping[str, object] | None = None
+) -> sqlite3.Connection:
+    """The connection with what the comparison is about, WAL and that durability, and SQLite's defaults else."""
+    for setting, value in {**(settings or {}), "journal_mode": "WAL", "synchronous": synchronous}.items():
         connection.execute(f"PRAGMA {setting} = {value}")
     return connection
 
@@ -29,10 +27,11 @@ class BareTable:
     Args:
         path: the file, created with its table where it is missing.
         synchronous: ``NORMAL``, or ``FULL`` to have each commit survive a power cut.
+        settings: more pragmas, of a program that tunes SQLite.
     """
 
-    def __init__(self, path: Path, synchronous: str = "NORMAL") -> None:
-        self.connection = set_as_ours(sqlite3.connect(path, isolation_level=None), synchronous)
+    def __init__(self, path: Path, synchronous: str = "NORMAL", settings: Mapping[str, object] | None = None) -> None:
+        self.connection = set_bare(sqlite3.connect(path, isolation_level=None), synchronous, settings)
         self.connection.execute(
             "CREATE TABLE IF NOT EXISTS messages"
             " (id INTEGER PRIMARY KEY, session TEXT NOT NULL, created_at INTEGER NOT NULL, message TEXT NOT NULL)"

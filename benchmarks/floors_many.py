@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from benchmarks.floors import set_as_ours
+from benchmarks.floors import set_bare
 from sessionkit import SessionMetadata
 
 _COLUMNS = tuple(field.name for field in attrs.fields(SessionMetadata))
@@ -19,7 +19,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    return set_as_ours(sqlite3.connect(path, isolation_level=None))
+    return set_bare(sqlite3.connect(path, isolation_level=None))
 
 
 class BareSessions:

@@ -2,12 +2,12 @@
 
 import shutil
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
 
 from benchmarks.corpus import Corpus, recorded
-from benchmarks.floors import BareTable
+from benchmarks.floors import TUNED, BareTable
 from benchmarks.measure import FLOOR, OURS, Bound, Measured, Row, Run, Scale, compared, interleave, ratio_of_medians
 from benchmarks.stores import SHALLOW, SQLITE, fill
 from sessionkit import open_backend
@@ -18,11 +18,17 @@ _BEHIND = 1 << 32
 
 
 def _append(
-    run: Run, *, corpus: Corpus | None = None, behind: bool = False, synchronous: str = "normal", rounds: int = 0
+    run: Run,
+    *,
+    corpus: Corpus | None = None,
+    behind: bool = False,
+    synchronous: str = "normal",
+    settings: Mapping[str, object] | None = None,
+    rounds: int = 0,
 ) -> Measured:
     """With others behind it, a row goes into the middle of the table, which is dearer: for the floor as for ours."""
     corpus = corpus or run.corpus
-    floor = BareTable(run.folder / "floor.db", synchronous)
+    floor = BareTable(run.folder / "floor.db", synchronous, settings)
     with open_backend(SQLITE.url(run.folder), synchronous=synchronous) as backend:
         fill(backend, run, "session", 0, SHALLOW)
         if behind:
@@ -142,6 +148,7 @@ ROWS = [
         partial(_append, behind=True),
         Bound(1.6),
     ),
+    Row("sqlite.append.tuned", "the same, the floor tuned as ours is", "x", partial(_append, settings=TUNED)),
     Row("sqlite.load", "load of 10,000 : rows + json.loads", "x", _load, Bound(0.9)),
     Row("sqlite.last", "last 50 of 10,000 : range query + json.loads", "x", _last, Bound(2)),
 ]
