@@ -1,8 +1,9 @@
 """Messages to JSON bytes and back, exactly, and the one cattrs converter for everything else.
 
 msgspec does the work, checked, because alone it changes some values in silence (NaN to null, bytes to base64, tuples
-to lists): what was encoded is decoded again and compared. Almost every message goes both ways by a `_Wire`, a twin of
-`ChatMessage` that msgspec handles natively; the few that no twin can hold go by `ChatMessage.to_dict` and `from_dict`.
+to lists): what was encoded is decoded again and compared, or is nothing but texts and a time. Almost every message goes
+both ways by a `_Wire`, a twin of `ChatMessage` that msgspec handles natively, or out by a smaller one; the few that no
+twin can hold go by `ChatMessage.to_dict` and `from_dict`.
 """
 
 from datetime import UTC, datetime
