@@ -225,10 +225,8 @@ class SessionLog:
             self._newest = at
         else:
             self._dead += len(line)
-        if self._dead and is_due(self._dead, self._size) and self._dead >= 2 * self._dead_when_tried:
-            self._dead_when_tried = self._dead
-            with suppress(SessionKitError, OSError, MemoryError):  # the record is written, whatever is in the way
-                self.compact(record)
+        if self._dead:
+            self._compact_if_due(record)
 
     def compact(self, record: SessionRecord) -> None:
         """Write the file anew, where that sets anything aside, gains space, or mends what marks say of messages."""
@@ -246,6 +244,12 @@ class SessionLog:
             return
         files.replace(self._path, anew, aside=b"".join(raw + b"\n" for _, raw in aside), sync=self._sync)
         self.close()
+
+    def _compact_if_due(self, record: SessionRecord) -> None:
+        if is_due(self._dead, self._size) and self._dead >= 2 * self._dead_when_tried:
+            self._dead_when_tried = self._dead
+            with suppress(SessionKitError, OSError, MemoryError):  # the record is written, whatever is in the way
+                self.compact(record)
 
     def restore(self, record: SessionRecord, messages: Iterable[tuple[bytes, ChatMessage, int]]) -> None:
         """Make the file that of a whole session."""

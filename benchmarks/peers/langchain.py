@@ -4,6 +4,7 @@ Both are objects of one session each, made before the clock starts, and read wit
 """
 
 import json
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -53,8 +54,9 @@ class _Histories(Peer):
     def __init__(self) -> None:
         self._histories: dict[str, Any] = {}
 
+    @abstractmethod
     def _made(self, key: str) -> Any:
-        raise NotImplementedError
+        """A history object of that session."""
 
     def _history(self, key: str) -> Any:
         if key not in self._histories:

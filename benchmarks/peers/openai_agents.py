@@ -4,6 +4,7 @@ Both are objects of one session each. A program that goes on with a session keep
 clock starts, and reads once: the first call of each object connects.
 """
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -25,8 +26,9 @@ class _Sessions(Peer):
     def __init__(self) -> None:
         self._sessions: dict[str, Any] = {}
 
+    @abstractmethod
     def _made(self, key: str) -> Any:
-        raise NotImplementedError
+        """A session object of that session."""
 
     def _session(self, key: str) -> Any:
         if key not in self._sessions:

@@ -5,6 +5,7 @@ a loop at each call. A peer whose calls are synchronous is called directly: that
 less than a tenth of a microsecond, which the floor pays as well.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,11 +27,15 @@ APPEND, EXTEND, LOAD, LAST, REPLACE, REMOVE, LIST, PAGE, SEARCH = OPERATIONS = (
 """What is measured: the names of a peer's methods."""
 
 
-class Peer:
+class CannotError(Exception):
+    """An operation that a peer's API doesn't offer, and why."""
+
+
+class Peer(ABC):
     """A store that is compared, through its public API only.
 
-    A subclass writes the operations that its API can do, and says in `cannot` why each of the others isn't there. An
-    operation counts as possible where calls of the API give its result, at whatever cost: reading all messages for the
+    Four of the operations need not be there: a subclass says in `cannot` why its API doesn't offer one. An operation
+    counts as possible where calls of the API give its result, at whatever cost: reading all messages for the
     last 50, or clearing a session and writing it anew. `remarks` says so. Only `extend` is one call by what it is:
     several of them are appends.
 
@@ -57,23 +62,23 @@ class Peer:
         """The distributions that it needs and that aren't installed."""
         return [package for package in cls.packages if not _installed(package)]
 
+    @abstractmethod
     def convert(self, message: ChatMessage) -> Any:
         """The message as the peer takes it; not timed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def text(self, stored: Any) -> str:
         """The searchable text of a message that came back: its content, the names and arguments of its tool calls."""
-        raise NotImplementedError
 
     def holds(self, stored: Any, word: str) -> bool:
         """Whether a message that came back has the word in its searchable text; the fastest way to look."""
         return word in self.text(stored)
 
+    @abstractmethod
     async def open(self, folder: Path) -> None:
         """Open the store in that folder, or create it."""
-        raise NotImplementedError
 
-    async def attach(self, key: str) -> None:
+    async def attach(self, key: str) -> None:  # noqa: B027 -- most need nothing
         """What a program does once to go on with a session that may be there; not timed."""
 
     async def prepare(self, key: str, messages: Sequence[Any]) -> None:
@@ -84,45 +89,45 @@ class Peer:
         for message in messages:
             await self.append(key, message)
 
+    @abstractmethod
     async def append(self, key: str, message: Any) -> None:
         """Put a message at the end of a session."""
-        raise NotImplementedError
 
-    async def extend(self, key: str, messages: Sequence[Any]) -> None:
+    async def extend(self, key: str, messages: Sequence[Any]) -> None:  # noqa: ARG002 -- for those who can
         """Put several there with one call."""
-        raise NotImplementedError
+        raise CannotError(self.cannot[EXTEND])
 
+    @abstractmethod
     async def load(self, key: str) -> Sequence[Any]:
         """All messages of a session, oldest first."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def last(self, key: str, count: int) -> Sequence[Any]:
         """The newest so many of them, oldest first."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def replace_last(self, key: str, message: Any) -> None:
         """Put a message in the place of the newest one."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def remove_last(self, key: str) -> None:
         """Remove the newest message."""
-        raise NotImplementedError
 
     async def list_sessions(self) -> Sequence[Any]:
         """Every session once."""
-        raise NotImplementedError
+        raise CannotError(self.cannot[LIST])
 
-    async def page(self, count: int) -> Sequence[Any]:
+    async def page(self, count: int) -> Sequence[Any]:  # noqa: ARG002 -- for those who can
         """The so many most recently active sessions."""
-        raise NotImplementedError
+        raise CannotError(self.cannot[PAGE])
 
-    async def search(self, word: str) -> Sequence[str]:
+    async def search(self, word: str) -> Sequence[str]:  # noqa: ARG002 -- for those who can
         """The keys of the sessions with a message that holds the word, at most 20."""
-        raise NotImplementedError
+        raise CannotError(self.cannot[SEARCH])
 
+    @abstractmethod
     async def close(self) -> None:
         """Let go of files and connections."""
-        raise NotImplementedError
 
     async def scan(self, keys: Sequence[str], word: str) -> list[str]:
         """Search for those who can't: load every session, and look into each of its messages."""

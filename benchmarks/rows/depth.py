@@ -1,5 +1,6 @@
 """The rows of adding to sessions of a given depth, one by one and in batches, and of what depth adds to that."""
 
+from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 
@@ -39,23 +40,23 @@ def touch_before(ours: OurSessions, count: int, chunk: int = _CHUNK) -> Operatio
 
 
 def _append_at(store: Store, nominal: int, run: Run) -> Measured:
-    depth = run.size(nominal)
-    count = count_of(run, depth)
-    with (
-        closing(OurSessions(store, run.folder / "ours", run, depth)) as ours,
-        closing(floor_of(store, run, depth)) as floor,
-    ):
-        samples = interleave(
-            {OURS: _append(ours, count), FLOOR: _append(floor, count)},
-            rounds=run.scale.rounds,
-            per_round=run.scale.per_round,
-            chunk=_CHUNK,
-        )
-    return _at(depth, samples)
+    return _against_floor(store, nominal, run, _append, per_round=run.scale.per_round, chunk=_CHUNK)
 
 
 def _extend_at(store: Store, nominal: int, run: Run) -> Measured:
     """A round holds two batches of the index, as nearly as batches of both sizes fit."""
+    return _against_floor(store, nominal, run, _extend, per_round=max(1, 2 * run.scale.per_round // BATCH), chunk=1)
+
+
+def _against_floor(
+    store: Store,
+    nominal: int,
+    run: Run,
+    adding: Callable[[Sessions, int], Operation],
+    *,
+    per_round: int,
+    chunk: int,
+) -> Measured:
     depth = run.size(nominal)
     count = count_of(run, depth)
     with (
@@ -63,10 +64,10 @@ def _extend_at(store: Store, nominal: int, run: Run) -> Measured:
         closing(floor_of(store, run, depth)) as floor,
     ):
         samples = interleave(
-            {OURS: _extend(ours, count), FLOOR: _extend(floor, count)},
+            {OURS: adding(ours, count), FLOOR: adding(floor, count)},
             rounds=run.scale.rounds,
-            per_round=max(1, 2 * run.scale.per_round // BATCH),
-            chunk=1,
+            per_round=per_round,
+            chunk=chunk,
         )
     return _at(depth, samples)
 
