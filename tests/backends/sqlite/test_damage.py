@@ -76,6 +76,20 @@ def test_a_damaged_time_takes_no_other_session_away(
         assert [found.key for found in backend.list_sessions_with_metadata() if found.key != "broken"] == listed
 
 
+@pytest.mark.parametrize("value", ["soon", b"\xff"])
+def test_a_damaged_time_of_a_message_is_not_its_sessions(path: Path, backend: SQLiteBackend, value: object) -> None:
+    """A session that is known by messages only, as its row lags, is listed by the times that can be read."""
+    for key in ("one", "two"):
+        for _ in range(3):
+            backend.append(key, ChatMessage.user("hello"))
+    before = backend.list_sessions_with_metadata()
+    with closing(sqlite3.connect(path)) as foreign, foreign:
+        foreign.execute("UPDATE messages SET created_at = ? WHERE id = (SELECT min(id) + 1 FROM messages)", [value])
+        assert foreign.execute("SELECT count(*) FROM unsettled").fetchone() == (2,)
+    assert backend.list_sessions_with_metadata() == before
+    assert backend.get_session_metadata("one") == before[1]
+
+
 def test_a_damaged_session_is_an_error_that_says_where(damaged: SQLiteBackend) -> None:
     """Whatever needs its record names the session and the row; its messages are there all the same."""
     context = SessionContext(attributes={"a": 1})

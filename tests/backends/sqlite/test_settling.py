@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from sessionkit import ChatMessage, SessionContext, SessionQuery, ToolCall
+from sessionkit.clock import to_datetime
 from sessionkit_sqlite import SQLiteBackend, settling
 from sessionkit_sqlite.rows import transaction
 
@@ -132,6 +133,19 @@ def test_revisions_grow_with_every_change(backend: SQLiteBackend) -> None:
     assert revisions[-1] > max(revisions[:-1])
 
 
+def test_no_position_is_given_twice(path: Path, backend: SQLiteBackend) -> None:
+    """Not even that of a message that was removed, where an older one was replaced and settled since."""
+    for _ in range(3):
+        backend.append("k", ChatMessage.user("x"))
+    backend.remove_last("k")
+    backend.update_last("k", ChatMessage.user("y"))
+    settle(backend)
+    backend.append("k", ChatMessage.user("z"))
+    with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute("SELECT id & 0xFFFFFFFF FROM messages ORDER BY id").fetchall()
+    assert found == [(1,), (2,), (4,)]
+
+
 def test_few_sessions_lag(path: Path, backend: SQLiteBackend) -> None:
     """However many sessions are appended to, a reader has no more to add up than one process leaves unsettled."""
     for i in range(5 * settling.EVERY):
@@ -189,6 +203,7 @@ def test_time_never_runs_backwards(backend: SQLiteBackend, monkeypatch: pytest.M
     """Neither from append to append, nor past a replacement, where the clock does."""
     moment = datetime.now(UTC) + timedelta(hours=1)
     clock = [int(moment.timestamp()) * 1_000_000]
+    latest = 0
     monkeypatch.setattr("sessionkit_sqlite.backend.now", lambda: clock[0])
     activity = list[datetime]()
     for step in (0, -60, 5, -3600, 10):
@@ -200,6 +215,8 @@ def test_time_never_runs_backwards(backend: SQLiteBackend, monkeypatch: pytest.M
         metadata = backend.get_session_metadata("k")
         assert metadata is not None
         activity.append(metadata.last_activity or moment)
+        latest = max(latest, clock[0])
+        assert activity[-1] == to_datetime(latest)
     times = [stored.created_at or moment for stored in backend.load_with_timestamps("k")]
     assert times == sorted(times)
     assert activity == sorted(activity)
