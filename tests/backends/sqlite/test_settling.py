@@ -242,10 +242,11 @@ class TestTails:
             (lambda backend: backend.clear_messages("k"), 0),
             (lambda backend: backend.delete_session("k"), 0),
             (lambda backend: backend.write("k", append=[ChatMessage.user("more")] * 2), 6),
+            (lambda backend: (backend.write("k", append=[ChatMessage.user("y")]), backend.remove_last("k")), 4),
             (lambda backend: backend.compact("k"), 4),
             (lambda backend: backend.update_last("k", ChatMessage.user("other")), 4),
         ],
-        ids=["remove_last", "clear_messages", "delete_session", "write", "compact", "update_last"],
+        ids=["remove_last", "clear_messages", "delete_session", "write", "write and remove", "compact", "update_last"],
     )
     def test_any_other_change_is_noticed(
         self, path: Path, backend: SQLiteBackend, who: str, change: Callable[[SQLiteBackend], object], left: int
@@ -284,10 +285,12 @@ class TestTails:
 
         with monkeypatch.context() as patch, SQLiteBackend(path) as other:
             patch.setattr("sessionkit_sqlite.store.os.pwrite", full)
-            other.delete_session("k")
-            other.append("k", ChatMessage.user("anew"))
+            other.write("k", append=[ChatMessage.user("y")])
+            other.remove_last("k")
         backend.append("k", ChatMessage.user("and on"))
-        assert [message.text for message in backend.load("k")] == ["anew", "and on"]
+        metadata = backend.get_session_metadata("k")
+        assert metadata is not None
+        assert metadata.message_count == len(backend.load("k")) == 4
 
     @pytest.mark.parametrize(
         ("change", "left"),
