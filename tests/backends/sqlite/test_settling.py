@@ -146,6 +146,22 @@ def test_no_position_is_given_twice(path: Path, backend: SQLiteBackend) -> None:
     assert found == [(1,), (2,), (4,)]
 
 
+def test_sessions_of_one_moment_stand_by_their_keys(
+    path: Path, backend: SQLiteBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that lag among those that are settled."""
+    for module in ("sessionkit_sqlite.backend", "sessionkit.record"):
+        monkeypatch.setattr(f"{module}.now", lambda: 10**15)
+    backend.append("settles", ChatMessage.user("x"))
+    for key in "bd":
+        backend.write(key, append=[ChatMessage.user("x")])
+    for key in "eac":
+        backend.append(key, ChatMessage.user("x"))
+    assert unsettled(path) == 3
+    assert backend.list_sessions() == [*"abcde", "settles"]
+    assert [found.key for found in backend.search(SessionQuery())] == [*"abcde", "settles"]
+
+
 def test_few_sessions_lag(path: Path, backend: SQLiteBackend) -> None:
     """However many sessions are appended to, a reader has no more to add up than one process leaves unsettled."""
     for i in range(5 * settling.EVERY):
@@ -277,17 +293,18 @@ class TestTails:
 
     def test_no_room_for_a_mark(self, path: Path, backend: SQLiteBackend, monkeypatch: pytest.MonkeyPatch) -> None:
         """Who can't leave a mark in the lock file takes away that of the last writer, who then looks again."""
-        for _ in range(3):
-            backend.append("k", ChatMessage.user("x"))
 
         def full(*_: object) -> int:
             raise OSError(28, "No space left on device")
 
-        with monkeypatch.context() as patch, SQLiteBackend(path) as other:
-            patch.setattr("sessionkit_sqlite.store.os.pwrite", full)
-            other.write("k", append=[ChatMessage.user("y")])
-            other.remove_last("k")
-        backend.append("k", ChatMessage.user("and on"))
+        with SQLiteBackend(path) as other:
+            for _ in range(3):
+                backend.append("k", ChatMessage.user("x"))
+            with monkeypatch.context() as patch:
+                patch.setattr("sessionkit_sqlite.store.os.pwrite", full)
+                other.write("k", append=[ChatMessage.user("y")])
+                other.remove_last("k")
+            backend.append("k", ChatMessage.user("and on"))
         metadata = backend.get_session_metadata("k")
         assert metadata is not None
         assert metadata.message_count == len(backend.load("k")) == 4
