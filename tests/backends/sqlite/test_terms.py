@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessionkit import ChatMessage, SessionMetadata, SessionQuery, TimestampedMessage, tokenize
+from sessionkit import ChatMessage, CorruptRecordWarning, SessionMetadata, SessionQuery, TimestampedMessage, tokenize
 from sessionkit_memory import MemoryBackend
 from sessionkit_sqlite import SQLiteBackend, search, terms
 
@@ -117,6 +117,38 @@ def test_a_page_of_a_common_word(backend: SQLiteBackend, monkeypatch: pytest.Mon
         for offset in range(0, 28, 7)
     ]
     assert [found.key for page in pages for found in page] == wanted
+
+
+def test_a_damaged_session_is_told_of_once(path: Path, backend: SQLiteBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though a search for a common word may meet it twice."""
+    monkeypatch.setattr(search, "_FEW", 1)
+    monkeypatch.setattr(search, "_WALK", 3)
+    for i in range(5):
+        backend.append(f"session {i}", ChatMessage.user("common"))
+    backend.compact("session 0")
+    with closing(sqlite3.connect(path)) as foreign, foreign:
+        foreign.execute("UPDATE sessions SET attributes = '[' WHERE key = 'session 3'")
+    with pytest.warns(CorruptRecordWarning, match="'session 3'") as warned:
+        assert len(backend.search(SessionQuery("common"))) == 4
+    assert len(warned) == 1
+
+
+def test_a_common_word_is_asked_for_once_where_few_sessions_are(
+    backend: SQLiteBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them were met in their order, so the index is not asked for all that match."""
+    monkeypatch.setattr(search, "_FEW", 1)
+    for i in range(5):
+        backend.append(f"session {i}", ChatMessage.user("common"))
+    backend.compact("session 0")
+    statements = list[str]()
+    backend.load("session 0")
+    reading = backend._store.reading.connection
+    assert reading is not None
+    reading.set_trace_callback(statements.append)
+    assert len(backend.search(SessionQuery("common"))) == 5
+    reading.set_trace_callback(None)
+    assert [statement for statement in statements if "number IN (SELECT rowid" in statement] == []
 
 
 @pytest.mark.usefixtures("small_batches")
