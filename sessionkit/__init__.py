@@ -32,11 +32,12 @@ from sessionkit.errors import (
 )
 from sessionkit.keys import check_session_key
 from sessionkit.messages import JSON, ChatMessage, TimestampedMessage, ToolCall, Usage
-from sessionkit.models import SessionContext, SessionMetadata, SessionQuery, SessionState
+from sessionkit.models import Finding, SessionContext, SessionMetadata, SessionQuery, SessionState
 from sessionkit.protocol import (
     CoreBackend,
     OpenBackend,
     SessionBackend,
+    SupportsCheck,
     SupportsFirst,
     SupportsRestore,
     SupportsTurns,
@@ -59,6 +60,7 @@ __all__ = [
     "CoreBackend",
     "CorruptRecordWarning",
     "CorruptSessionError",
+    "Finding",
     "InvalidMessageError",
     "InvalidSessionKeyError",
     "OpenBackend",
@@ -69,6 +71,7 @@ __all__ = [
     "SessionQuery",
     "SessionState",
     "Support",
+    "SupportsCheck",
     "SupportsFirst",
     "SupportsRestore",
     "SupportsTurnState",

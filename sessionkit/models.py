@@ -1,9 +1,9 @@
-"""The values about a session: its metadata, context and state, and the query that finds it."""
+"""The values about a session: its metadata, context and state, the query that finds it, and what is wrong with it."""
 
 import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
@@ -82,6 +82,27 @@ class SessionState:
     turn_id: str | None = None
     turn_started_at: datetime | None = None
     heartbeat_at: datetime | None = None
+
+
+@attrs.frozen
+class Finding:
+    """Something that a store holds and should not, or lacks; `sessionkit.doctor` says which kinds there are.
+
+    Attributes:
+        kind: a stable id, such as ``"corrupt-message"``.
+        what: one sentence for people; never a text of a message, never a secret.
+        session_key: the session that it is about, where that is known.
+        where: the file, line, row or page.
+        repaired: what was done about it; None where nothing was.
+        severity: a ``"note"`` needs no action.
+    """
+
+    kind: str
+    what: str
+    session_key: str | None = None
+    where: str | None = None
+    repaired: str | None = None
+    severity: Literal["problem", "note"] = "problem"
 
 
 def _text(_query: object, attribute: "attrs.Attribute[Any]", value: object) -> None:

@@ -46,7 +46,15 @@ from sessionkit.clock import from_datetime, now
 from sessionkit.errors import UnsupportedFeatureWarning
 from sessionkit.keys import check_count, check_not_negative, check_session_key, check_state
 from sessionkit.messages import JSON, ChatMessage, TimestampedMessage
-from sessionkit.models import SessionContext, SessionMetadata, SessionQuery, SessionState, by_activity, check_query
+from sessionkit.models import (
+    Finding,
+    SessionContext,
+    SessionMetadata,
+    SessionQuery,
+    SessionState,
+    by_activity,
+    check_query,
+)
 from sessionkit.warn import warn_caller
 
 _LAST = (math.inf, "")
@@ -423,6 +431,24 @@ class SupportsRestore(Protocol):
         ...
 
 
+@runtime_checkable
+class SupportsCheck(Protocol):
+    """**Protocol:** a look at what the other methods can't see: files, pages, indexes, what belongs to no session."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def check(self, *, repair: bool = False) -> Iterator[Finding]:
+        """What is wrong with the store, as it is found; nothing where all is well. `sessionkit.doctor` asks for it.
+
+        Only reads, unless ``repair=True``: then it mends what it can, and says of each finding what was done. No
+        message that could be read before is lost; what can't be read is set aside, never deleted. After a repair
+        another check finds no problem any more, or says why it stays. A store in use is no finding. Costs about what
+        reading the whole store does, in memory no more than one session at a time.
+        """
+        ...
+
+
 class OpenBackend(SessionBackend, Protocol):
     """**Protocol:** a backend that can be closed, as `sessionkit.open_backend` gives it; usable in ``with``."""
 
@@ -458,5 +484,6 @@ OPTIONAL_PROTOCOLS: Mapping[str, str] = {
     "SupportsTurnState": "set_turn_state",
     "SupportsFirst": "load_first",
     "SupportsRestore": "restore",
+    "SupportsCheck": "check",
 }
 """The optional protocols, and the one method of each."""

@@ -3,16 +3,18 @@
 from collections.abc import Callable, Coroutine, Generator
 from functools import wraps
 from types import TracebackType
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, cast
 
 from sessionkit.aio.threads import awaited, run, run_anyway
 from sessionkit.defaults import Capabilities, Support, as_open_backend, capabilities
 from sessionkit.errors import UnsupportedOperationError
+from sessionkit.models import Finding
 from sessionkit.protocol import (
     OPTIONAL_PROTOCOLS,
     CoreBackend,
     OpenBackend,
     SessionBackend,
+    SupportsCheck,
     SupportsFirst,
     SupportsRestore,
     SupportsTurns,
@@ -37,9 +39,8 @@ def _offered(
 
     @wraps(method)
     async def call(self: "AsyncBackend", /, *args: P.args, **options: P.kwargs) -> T:
-        if protocol is not None and protocol not in self.capabilities.protocols:
-            kind = type(getattr(self.sync, "__wrapped__", self.sync)).__name__
-            raise UnsupportedOperationError(f"{kind} offers no {name}(), the protocol {protocol}")
+        if protocol is not None:
+            _require(self, protocol)
         if self.capabilities.methods.get(name) is Support.UNSUPPORTED:
             warns: Callable[P, T] = getattr(self.sync, name)
             return warns(*args, **options)  # and does nothing else; here, so that it points at the line that awaits it
@@ -47,6 +48,13 @@ def _offered(
 
     call.__qualname__ = f"AsyncBackend.{name}"
     return call
+
+
+def _require(backend: "AsyncBackend", protocol: str) -> None:
+    """Refuse what the backend does not offer."""
+    if protocol not in backend.capabilities.protocols:
+        kind = type(getattr(backend.sync, "__wrapped__", backend.sync)).__name__
+        raise UnsupportedOperationError(f"{kind} offers no {OPTIONAL_PROTOCOLS[protocol]}(), the protocol {protocol}")
 
 
 class AsyncBackend:
@@ -100,6 +108,12 @@ class AsyncBackend:
     begin_turn = _offered(SupportsTurns.begin_turn)
     set_turn_state = _offered(SupportsTurnState.set_turn_state)
     restore = _offered(SupportsRestore.restore)
+
+    async def check(self, *, repair: bool = False) -> list[Finding]:
+        """`sessionkit.SupportsCheck.check`, carried to its end in one thread: all that it found."""
+        _require(self, "SupportsCheck")
+        sync = cast("SupportsCheck", self.sync)
+        return await run(lambda: list(sync.check(repair=repair)))
 
     async def close(self) -> None:
         """Close the backend, even where this task is being cancelled. Idempotent."""
