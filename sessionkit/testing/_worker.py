@@ -40,12 +40,19 @@ class Step(NamedTuple):
             id it is.
         drop: how many messages it drops.
         added: the texts of the messages that it adds.
+        if_revision: the revision that the session must have, where that is a condition.
     """
 
     operation: str
     value: str = ""
     drop: int = 0
     added: Sequence[str] = ()
+    if_revision: int | None = None
+
+
+def say(text: str) -> ChatMessage:
+    """The message of a text."""
+    return ChatMessage("user", text)
 
 
 def _state(backend: Any, key: str) -> str | None:
@@ -78,7 +85,7 @@ _ENDS_A_TURN = {"set_turn_state", "delete_session"}
 _CREATES_NOTHING = {"remove_last", "update_last", "compact", "clear_messages", "delete_session", "set_turn_state"}
 
 
-def steps(seed: int, operations: Sequence[str]) -> Iterator[Step]:
+def steps(seed: int | str, operations: Sequence[str]) -> Iterator[Step]:
     """What a writer with that seed does, for ever; the process that looks on knows it too."""
     chance = random.Random(seed)  # noqa: S311 -- no secret
     length, gone, turn = 0, False, ""
@@ -104,7 +111,7 @@ def steps(seed: int, operations: Sequence[str]) -> Iterator[Step]:
 
 def after(session: Session, step: Step) -> Session:
     """What must be known of a session after a step."""
-    operation, _, drop, added = step
+    operation, drop, added = step.operation, step.drop, step.added
     contents = session["contents"]
     if operation in {"delete_session", "restore"}:
         session = dict.fromkeys(session)
@@ -124,35 +131,40 @@ def sets(step: Step) -> dict[str, str]:
     }
 
 
-def look(backend: Any, key: str, fields: Iterable[str]) -> Session:
-    """What is known of a session."""
-    contents = [message.content for message in backend.load(key)]
+def look(
+    backend: Any, key: str, fields: Iterable[str], *, told: Callable[[ChatMessage], Any] = lambda said: said.content
+) -> Session:
+    """What is known of a session, its messages as `told` tells them apart."""
+    contents = [told(message) for message in backend.load(key)]
     return {"contents": contents, **{field: READ[field](backend, key) for field in fields}}
 
 
-def take(backend: Any, key: str, step: Step) -> None:
-    """Do a step."""
-    operation, value, drop, _ = step
-    messages = [ChatMessage("user", text) for text in step.added]
-    method = getattr(backend, operation)
-    if operation in {"append", "update_last"}:
-        method(key, *messages)
-    elif operation in {"set_session_name", "set_session_agent_alias"}:
-        method(key, value)
-    elif operation == "set_session_context":
-        method(key, SessionContext(value, attributes={"x": value}))
-    elif operation == "set_session_state":
-        method(key, "running", value)
-    elif operation == "begin_turn":
-        method(key, value, stuck_after=0)
-    elif operation == "set_turn_state":
-        method(key, value, "ended")
-    elif operation == "write":
-        method(key, drop_last=drop, append=messages, attributes={"x": value})
-    elif operation == "restore":
-        method(key, [TimestampedMessage(message) for message in messages], _restored(key, value))
-    else:
-        method(key)
+def take(backend: Any, key: str, step: Step, *, say: Callable[[str], ChatMessage] = say) -> Any:
+    """Do a step, with the messages that `say` makes of its texts; gives what the method returns."""
+    value, messages = step.value, [say(text) for text in step.added]
+    arguments: Sequence[Any] = ()
+    options: dict[str, Any] = {}
+    match step.operation:
+        case "append" | "update_last":
+            arguments = messages
+        case "set_session_name" | "set_session_agent_alias":
+            arguments = [value]
+        case "set_session_context":
+            arguments = [SessionContext(value, attributes={"x": value})]
+        case "set_session_state":
+            arguments = ["running", value]
+        case "begin_turn":
+            arguments, options = [value], {"stuck_after": 0}
+        case "set_turn_state":
+            arguments = [value, "ended"]
+        case "write":
+            options = {"drop_last": step.drop, "append": messages, "attributes": {"x": value}}
+            options["if_revision"] = step.if_revision
+        case "restore":
+            arguments = [[TimestampedMessage(message) for message in messages], _restored(key, value)]
+        case _:
+            pass
+    return getattr(backend, step.operation)(key, *arguments, **options)
 
 
 def _restored(key: str, value: str) -> SessionMetadata:

@@ -27,6 +27,7 @@ from sessionkit import (
     with_defaults,
 )
 from sessionkit.protocol import OPTIONAL_PROTOCOLS
+from sessionkit.testing._powers import is_native, offers
 from sessionkit.testing.suite.promises import Promise, keep_promise, promise_of
 
 Answer = TypeVar("Answer")
@@ -182,14 +183,11 @@ class SuiteBase:
 
     def offers(self, backend: SessionBackend, name: str) -> bool:
         """Whether the backend declares the method or the optional protocol; the four required methods always are."""
-        declared = capabilities(backend)
-        if name in OPTIONAL_PROTOCOLS:
-            return name in declared.protocols
-        return declared.methods.get(name, Support.NATIVE) is not Support.UNSUPPORTED
+        return offers(capabilities(backend), name)
 
     def is_native(self, backend: SessionBackend, name: str) -> bool:
         """Whether the backend declares the method as its own."""
-        return capabilities(backend).methods[name] is Support.NATIVE
+        return is_native(capabilities(backend), name)
 
     def keeps_times(self, backend: SessionBackend) -> bool:
         """Whether the store itself keeps times; one that gives some of them must give them all."""

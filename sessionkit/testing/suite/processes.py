@@ -12,8 +12,9 @@ from functools import reduce
 from itertools import islice
 from typing import Any
 
-from sessionkit import ConflictError, SessionQuery, SessionState, open_backend
+from sessionkit import ConflictError, SessionQuery, SessionState, capabilities, open_backend
 from sessionkit.testing import _worker
+from sessionkit.testing._powers import operations as operations_of
 from sessionkit.testing._worker import Session, Step, after, look, steps, take
 from sessionkit.testing.suite.base import Backend, fill, metadata_of, old_session, refuses, say, texts, told_of
 from sessionkit.testing.suite.promises import promise
@@ -224,7 +225,7 @@ class ProcessPromises(RacingBase):
         """
         url = self.url_of(backend)
         total = 0
-        operations, fields = self._operations(backend), self.fields(backend)
+        operations, fields = operations_of(capabilities(backend)), self.fields(backend)
         for seed in range(self.kills):
             key = f"k{seed % 3}.{seed // 30}"
             before = look(backend, key, fields)
@@ -269,16 +270,6 @@ class ProcessPromises(RacingBase):
             backend.set_turn_state("a", "ours", "idle")
             contents = texts(backend.load("a"))
             assert contents[-1] == "ours"
-
-    def _operations(self, backend: Backend) -> list[str]:
-        """What a process does until it is killed: what is promised to be one step, some of it more often."""
-        operations = ["append", "append", "append", "remove_last", "compact", *self.setters(backend)]
-        for name in ("update_last", "clear_messages", "delete_session"):
-            operations += [name] * self.is_native(backend, name)
-        operations += ["write"] * self.offers(backend, "SupportsWrite")
-        operations += ["set_turn_state"] * self.offers(backend, "SupportsTurnState")  # where a turn runs
-        operations += ["restore"] * 6 * self.offers(backend, "SupportsRestore")  # possible only where nothing is
-        return operations
 
     def _is_sound(self, backend: Any, key: str, known: Session) -> None:
         contents, fields = known["contents"], [field for field in known if field != "contents"]

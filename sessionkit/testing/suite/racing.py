@@ -5,18 +5,12 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 
-from sessionkit.testing._worker import READ, SETTERS, TURN, Step, in_threads, sets
+from sessionkit import capabilities
+from sessionkit.testing._powers import fields, setters
+from sessionkit.testing._worker import READ, TURN, Step, in_threads, sets
 from sessionkit.testing.suite.base import Backend, SuiteBase
 
 THREADS = 8
-
-_READ_BY = {
-    "set_session_name": "get_session_name",
-    "set_session_agent_alias": "get_session_agent_alias",
-    "set_session_state": "get_session_state",
-    "begin_turn": "get_session_state",
-}
-"""The getter of what a setter sets; of any other, `get_session_metadata`."""
 
 
 class RacingBase(SuiteBase):
@@ -51,18 +45,11 @@ class RacingBase(SuiteBase):
 
     def setters(self, backend: Backend) -> list[str]:
         """The methods that set something which can be read."""
-        return [name for name in SETTERS if self._can_set(backend, name)]
+        return setters(capabilities(backend))
 
     def fields(self, backend: Backend) -> list[str]:
         """What can be set and read, by the names that `look` knows."""
-        fields = {field: None for name in self.setters(backend) for field in SETTERS[name]}
-        return list(fields)
-
-    def _can_set(self, backend: Backend, name: str) -> bool:
-        offered = self.offers(backend, "SupportsTurns" if name == "begin_turn" else name)
-        getter = _READ_BY.get(name)
-        readable = self.offers(backend, getter) if getter else self.is_native(backend, "get_session_metadata")
-        return offered and readable
+        return fields(capabilities(backend))
 
 
 def assert_is_set(backend: Backend, key: str, step: Step) -> None:
