@@ -18,6 +18,9 @@ IDLE = "idle"
 RUNNING = "running"
 """The one state with a turn: it has a start and heartbeats."""
 
+STUCK_AFTER = 60.0
+"""Seconds without a heartbeat after which a turn counts as stuck, where nobody says otherwise."""
+
 
 @attrs.frozen
 class SessionMetadata:

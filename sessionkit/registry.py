@@ -83,7 +83,7 @@ class BackendURL:
         if parts is None:
             raise BackendURLError(f"the {scheme} URL can't be read: check its port, its query and its percent signs")
         username, password, host, port, path, options = parts
-        if host and "@" in path:
+        if host and "@" in urlsplit(f"any://{rest}").path:  # as it is written: %40 is none
             raise BackendURLError(
                 f"the {scheme} URL is ambiguous: write '/' in a password as %2F, '@' in a path as %40"
             )
@@ -110,8 +110,8 @@ class BackendURL:
         """The URL without its query, the password as ``***``."""
         user = "" if self.username is None else quote(self.username, safe="")
         secret = "" if self.password is None else ":***"
-        at = "@" if user or secret else ""
-        host = "" if self.host is None else f"[{self.host}]" if ":" in self.host else quote(self.host)
+        at = "" if self.username is None and not secret else "@"
+        host = "" if self.host is None else f"[{self.host}]" if ":" in self.host else quote(self.host, safe="")
         port = "" if self.port is None else f":{self.port}"
         path = f"/{quote(self.path)}" if self.path else ""
         return f"{self.scheme}://{user}{secret}{at}{host}{port}{path}"
@@ -162,7 +162,7 @@ def open_backend(url: str | BackendURL | None = None, **options: Any) -> OpenBac
         url = os.environ.get("SESSIONKIT_URL") or default_url()
     if not isinstance(url, BackendURL):
         url = BackendURL.parse(url)
-    factory = _factory(url.scheme)
+    factory = factory_of(url.scheme)
     typed = _typed_options(url, factory, options)
     try:
         backend = factory(url, **typed)
@@ -226,8 +226,12 @@ def _unquoted(part: str) -> str:
     return unquote(part, errors="strict")
 
 
-def _factory(scheme: str) -> Factory:
-    """The one factory that claims the scheme."""
+def factory_of(scheme: str) -> Factory:
+    """The one factory that claims the scheme.
+
+    Raises:
+        BackendURLError: nobody or more than one does, or it can't be imported or called.
+    """
     claims = list(_claims(scheme))
     if not claims:
         raise BackendURLError(f"no backend knows the scheme {scheme!r}; known are {', '.join(known_schemes())}")

@@ -7,8 +7,9 @@ import click
 from sessionkit.cli.importing import Conversation, Existing, import_file
 from sessionkit.cli.rendering import counted, print_conversation, print_hit, print_sessions
 from sessionkit.cli.terminal import OneLineErrors, console, harmless, print_json_lines
-from sessionkit.errors import BackendURLError, CorruptSessionError
-from sessionkit.models import SessionMetadata, SessionQuery
+from sessionkit.doctor import open_to_look
+from sessionkit.errors import CorruptSessionError
+from sessionkit.models import STUCK_AFTER, SessionMetadata, SessionQuery
 from sessionkit.protocol import OpenBackend
 from sessionkit.registry import BackendURL, default_url, open_backend
 
@@ -48,7 +49,7 @@ def demo_command(folder: str | None) -> None:
 @_json
 def list_command(url: BackendURL, limit: int, *, as_json: bool) -> None:
     """List the sessions, the last active first."""
-    with _open_to_read(url) as backend:
+    with open_to_look(url) as backend:
         found = backend.search(SessionQuery(limit=limit + 1 if limit else None))
     shown = found[:limit] if limit else found
     if as_json:
@@ -71,7 +72,7 @@ def show_command(key: str, url: BackendURL, last: int | None, *, as_json: bool) 
 
     With --json it is a line that `sessionkit import` takes.
     """
-    with _open_to_read(url) as backend:
+    with open_to_look(url) as backend:
         metadata = _known(backend, key, url)
         messages = backend.load_with_timestamps(key, last=last)
     if as_json:
@@ -96,7 +97,7 @@ def search_command(words: tuple[str, ...], url: BackendURL, limit: int, *, as_js
         raise click.ClickException(
             "there is no letter and no digit to search for; `sessionkit list` lists all sessions"
         )
-    with _open_to_read(url) as backend:
+    with open_to_look(url) as backend:
         found = backend.search(query)
         if as_json:
             print_json_lines(found)
@@ -114,7 +115,7 @@ def search_command(words: tuple[str, ...], url: BackendURL, limit: int, *, as_js
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete_command(key: str, url: BackendURL, *, yes: bool) -> None:
     """Delete the session KEY and all about it, for good."""
-    with _open_to_read(url) as backend:
+    with open_to_look(url) as backend:
         try:
             what = f"{harmless(key)} ({counted(_known(backend, key, url).message_count, 'message')})"
         except CorruptSessionError:  # deleting is a way to mend it
@@ -148,12 +149,29 @@ def import_command(file: str, url: BackendURL, existing: Existing) -> None:
     click.echo(f"{imported.summary()} in {url}.")
 
 
-def _open_to_read(url: BackendURL) -> OpenBackend:
-    """Open without being able to write, where the backend offers it: a look must not create what a typo names."""
-    try:
-        return open_backend(url, mode="ro")
-    except BackendURLError:
-        return open_backend(url)
+@cli.command("doctor")
+@click.argument("url", metavar="[URL]", required=False, callback=_take_url)
+@click.option("--repair", is_flag=True, help="Mend what can be mended; what can't be read is set aside, not deleted.")
+@click.option(
+    "--stuck-after",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    default=STUCK_AFTER,
+    show_default=True,
+    help="How long a running turn may give no sign of life.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, as `sessionkit.cli.diagnosing` has it.")
+def doctor_command(url: BackendURL, stuck_after: float, *, repair: bool, as_json: bool) -> None:
+    """Look whether a whole store is in order, and mend it.
+
+    URL is the store, such as sqlite:///chats.db; default: $SESSIONKIT_URL, else SQLite in your data directory. Every
+    session is read; nothing is written without --repair. The exit status is 1 where something is wrong, with --repair
+    where a second look still finds something wrong.
+    """
+    from sessionkit.cli.diagnosing import diagnose_and_tell  # noqa: PLC0415 -- no other command needs it
+
+    if not diagnose_and_tell(console(), url, repair=repair, stuck_after=stuck_after, as_json=as_json):
+        raise SystemExit(1)
 
 
 def _known(backend: OpenBackend, key: str, url: BackendURL) -> SessionMetadata:

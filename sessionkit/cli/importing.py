@@ -10,9 +10,8 @@ from typing import BinaryIO, Literal, cast
 import attrs
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from sessionkit.cli.rendering import counted
+from sessionkit.cli.rendering import bars, counted
 from sessionkit.cli.terminal import harmless
 from sessionkit.codec import decode_json, encode_message
 from sessionkit.defaults import extend, supports
@@ -178,8 +177,7 @@ def _progress(out: Console, file: BinaryIO) -> Generator[Callable[[str], Callabl
         yield lambda _: lambda _: None
         return
     size = os.fstat(file.fileno()).st_size
-    columns = (TextColumn("{task.description:8}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=out) as progress:
+    with bars(out) as progress:
 
         def begin(what: str) -> Callable[[int], object]:
             task = progress.add_task(what, total=size)

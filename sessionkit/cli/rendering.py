@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +21,12 @@ _SNIPPET_LEAD = 25
 def counted(number: int, what: str) -> str:
     """Such as ``1 message`` and ``1,200 messages``."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def bars(out: Console) -> Progress:
+    """The bars of what takes long; for a terminal."""
+    columns = (TextColumn("{task.description:8}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=out)
 
 
 def print_sessions(out: Console, sessions: Iterable[SessionMetadata]) -> None:

@@ -18,7 +18,9 @@ The kinds of `Finding`:
 | ``set-aside`` | a note: records that an earlier repair has set aside |
 """
 
+from sessionkit.doctor.diagnosis import Diagnosis, diagnose, open_to_look
+from sessionkit.doctor.examination import Examination, examine
 from sessionkit.models import Finding
 from sessionkit.protocol import SupportsCheck
 
-__all__ = ["Finding", "SupportsCheck"]
+__all__ = ["Diagnosis", "Examination", "Finding", "SupportsCheck", "diagnose", "examine", "open_to_look"]
