@@ -12,6 +12,7 @@ from sessionkit import (
     CoreBackend,
     OpenBackend,
     SessionBackend,
+    SupportsCheck,
     SupportsFirst,
     SupportsRestore,
     SupportsTurns,
@@ -25,7 +26,7 @@ from sessionkit.protocol import OPTIONAL_PROTOCOLS, PROVIDED, REQUIRED
 from sessionkit.registry import BUILT_IN
 from tests.toys import DictBackend
 
-OPTIONAL = (SupportsWrite, SupportsTurns, SupportsTurnState, SupportsFirst, SupportsRestore)
+OPTIONAL = (SupportsWrite, SupportsTurns, SupportsTurnState, SupportsFirst, SupportsRestore, SupportsCheck)
 PROTOCOLS = (CoreBackend, SessionBackend, *OPTIONAL, OpenBackend)
 
 
@@ -109,7 +110,7 @@ def test_objects_are_recognised_by_their_methods() -> None:
     assert not isinstance(DictBackend(), SupportsWrite)
     with open_backend("memory://") as backend:
         for protocol in OPTIONAL:
-            assert isinstance(backend, protocol)
+            assert isinstance(backend, protocol) is (protocol is not SupportsCheck)
 
 
 @pytest.mark.parametrize("protocol", OPTIONAL, ids=lambda kind: kind.__name__)

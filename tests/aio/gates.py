@@ -65,5 +65,6 @@ def watch(backend: Any) -> set[int]:
         return call
 
     for name in (*REQUIRED, *PROVIDED, *OPTIONAL_PROTOCOLS.values(), "close"):
-        setattr(backend, name, watched(getattr(backend, name)))
+        if hasattr(backend, name):
+            setattr(backend, name, watched(getattr(backend, name)))
     return threads

@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from sessionkit import (
     BackendURLError,
     ChatMessage,
     CoreBackend,
+    Finding,
     SessionBackend,
     UnsupportedFeatureWarning,
     UnsupportedOperationError,
@@ -35,8 +36,8 @@ pytestmark = pytest.mark.anyio
 
 SYNCHRONOUS: dict[str, Callable[..., Any]] = {
     name: getattr(SessionBackend, name) for name in (*REQUIRED, *PROVIDED)
-} | {name: getattr(getattr(protocol, kind), name) for kind, name in OPTIONAL_PROTOCOLS.items()}
-"""Every method of the contract."""
+} | {name: getattr(getattr(protocol, kind), name) for kind, name in OPTIONAL_PROTOCOLS.items() if name != "check"}
+"""Every method of the contract whose answer is there when it returns; `check` gives its own one by one."""
 
 SAID = ChatMessage("user", "x")
 
@@ -75,7 +76,7 @@ def recorder() -> Any:
 def test_it_has_every_method_of_the_contract() -> None:
     """The 22, those of the optional protocols, ``close``, and nothing else."""
     methods = {name for name, value in vars(aio.AsyncBackend).items() if callable(value) and name[0] != "_"}
-    assert methods == {*SYNCHRONOUS, "close"}
+    assert methods == {*SYNCHRONOUS, "check", "close"}
 
 
 @pytest.mark.parametrize("name", SYNCHRONOUS)
@@ -157,7 +158,24 @@ async def test_an_optional_protocol_that_is_missing_is_named(protocol_name: str)
     for core in (DictBackend(), InheritingBackend()):
         backend = aio.AsyncBackend(core)
         with pytest.raises(UnsupportedOperationError, match=rf"{type(core).__name__} .* {method}\(\).*{protocol_name}"):
-            await getattr(backend, method)("k")
+            await getattr(backend, method)(*("k",) * (method != "check"))
+
+
+async def test_a_check_is_carried_to_its_end_in_a_thread() -> None:
+    """All that it finds is given at once, and it is asked as it was called."""
+    threads = set[int]()
+
+    class Checked(DictBackend):
+        def check(self, *, repair: bool = False) -> Iterator[Finding]:
+            for number in range(2):
+                threads.add(threading.get_ident())
+                yield Finding("counts", f"{number} {repair}")
+
+    backend = aio.AsyncBackend(Checked())
+    assert await backend.check(repair=True) == [Finding("counts", "0 True"), Finding("counts", "1 True")]
+    assert [one.what for one in await backend.check()] == ["0 False", "1 False"]
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 async def test_what_only_warns_is_what_has_no_default_that_works() -> None:

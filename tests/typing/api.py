@@ -6,7 +6,7 @@ Where they must object, the line carries the objection that is expected: both re
 # pyright: reportUnnecessaryTypeIgnoreComment=true
 # ruff: noqa: ARG002, D102 -- what is only read uses no argument, and needs no words on methods that stand in the contract
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, assert_type
 
@@ -17,6 +17,7 @@ from sessionkit import (
     Capabilities,
     ChatMessage,
     CoreBackend,
+    Finding,
     OpenBackend,
     SessionBackend,
     SessionContext,
@@ -24,6 +25,7 @@ from sessionkit import (
     SessionQuery,
     SessionState,
     Support,
+    SupportsCheck,
     SupportsFirst,
     SupportsRestore,
     SupportsTurns,
@@ -239,5 +241,8 @@ def optional_protocols(backend: OpenBackend) -> None:
         assert_type(backend.load_first("k", 2), list[TimestampedMessage])
         backend.load_first("k")  # type: ignore[call-arg]
         backend.load_first("k", count=2)  # type: ignore[call-arg]
+    if isinstance(backend, SupportsCheck):
+        assert_type(backend.check(repair=True), Iterator[Finding])
+        backend.check("repair")  # type: ignore[call-arg,arg-type]
     if isinstance(backend, SupportsRestore):
         backend.restore("k", [TimestampedMessage(ChatMessage.user("x"))], SessionMetadata("k"))

@@ -2,6 +2,7 @@
 
 from sessionkit.testing.suite.arguments import ArgumentPromises
 from sessionkit.testing.suite.base import Grade
+from sessionkit.testing.suite.checking import CheckPromises
 from sessionkit.testing.suite.counts import CountPromises
 from sessionkit.testing.suite.filters import FilterPromises
 from sessionkit.testing.suite.first import FirstPromises
@@ -47,6 +48,7 @@ class SessionBackendSuite(
     TurnPromises,
     TurnStatePromises,
     RestorePromises,
+    CheckPromises,
     ArgumentPromises,
     HonestyPromises,
     MachinePromises,

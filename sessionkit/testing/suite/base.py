@@ -17,6 +17,7 @@ from sessionkit import (
     SessionBackend,
     SessionMetadata,
     Support,
+    SupportsCheck,
     SupportsFirst,
     SupportsRestore,
     SupportsTurns,
@@ -34,7 +35,14 @@ Answer = TypeVar("Answer")
 
 
 class Backend(
-    SessionBackend, SupportsWrite, SupportsTurns, SupportsTurnState, SupportsFirst, SupportsRestore, Protocol
+    SessionBackend,
+    SupportsWrite,
+    SupportsTurns,
+    SupportsTurnState,
+    SupportsFirst,
+    SupportsRestore,
+    SupportsCheck,
+    Protocol,
 ):
     """What a test is given: all that can be offered. A test runs only where the parts that it needs are offered."""
 

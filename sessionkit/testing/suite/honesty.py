@@ -30,6 +30,7 @@ CALLS: dict[str, Callable[[Backend], Any]] = {
     "search": lambda backend: backend.search(SessionQuery("hello")),
     "list_running_sessions": lambda backend: backend.list_running_sessions(),
     "list_stuck_sessions": lambda backend: backend.list_stuck_sessions(60),
+    "SupportsCheck": lambda backend: list(backend.check()),
 }
 """A call of each of the 22 methods, and of each optional protocol, on the session "a", by its name.
 
