@@ -6,26 +6,40 @@ both ways by a `_Wire`, a twin of `ChatMessage` that msgspec handles natively, o
 twin can hold go by `ChatMessage.to_dict` and `from_dict`.
 """
 
+import sys
 from datetime import UTC, datetime
 from functools import cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import attrs
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from sessionkit.errors import InvalidMessageError
-from sessionkit.faults import MAX_DEPTH, MAX_INTEGER_DIGITS, find_fault, find_message_fault
+from sessionkit.faults import find_fault, find_message_fault
 from sessionkit.fields import REFUSED, give_timestamp, in_utc, take_timestamp
 from sessionkit.messages import JSON, ChatMessage, ToolCall, Usage, fields_to_dict
+from sessionkit.strict_json import decode_slowly
 from sessionkit.text import searchable_text
+from sessionkit.weighing import (
+    MAX_DEPTH,
+    MAX_INTEGER_DIGITS,
+    SURELY_FLAT,
+    NotJSONError,
+    is_too_deep,
+    message_weight,
+    too_large,
+    weight,
+)
 
 if TYPE_CHECKING:
     from cattrs import Converter
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """The default of every backend's ``max_message_bytes``."""
+
+_TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -40,15 +54,15 @@ def encode_message(message: ChatMessage, *, max_bytes: int = MAX_MESSAGE_BYTES) 
     Raises:
         InvalidMessageError: it could not come back equal (NaN, infinity, bytes, tuples, a key that is no text, a
             lone surrogate, an `extra` that repeats a field, a naive datetime), or it is nested deeper than 200,
-            holds an integer of more than 4,300 digits, or takes more than `max_bytes`.
+            holds an integer of more than 4,300 digits, or takes more than `max_bytes`: which is noticed before
+            gigabytes are built of what holds the same text many times.
     """
     if type(message) is not ChatMessage:  # a subclass would come back as the class itself
         msg = f"a message is a ChatMessage, not {type(message).__name__}; ChatMessage.from_dict() makes one of a dict"
         raise InvalidMessageError(msg)
-    raw = _encode_plain(message) or _encode_by_wire(message) or _encode_by_dict(message)
+    raw = _encode_plain(message, max_bytes) or _encode_weighed(message, max_bytes)
     if len(raw) > max_bytes:
-        msg = f"the message takes {len(raw)} bytes; max_message_bytes is {max_bytes}"
-        raise InvalidMessageError(msg)
+        raise too_large("the message", f"{len(raw)}", max_bytes)
     return raw
 
 
@@ -58,6 +72,8 @@ def decode_message(raw: bytes | str) -> ChatMessage:
     Raises:
         InvalidMessageError: it is no JSON, no object with a text role, or holds what JSON does not allow.
     """
+    if len(raw) > SURELY_FLAT and is_too_deep(raw):
+        raise InvalidMessageError(_TOO_DEEP)
     try:
         wire = _decode_wire(raw)
     except (ValueError, RecursionError):
@@ -71,6 +87,8 @@ def decode_text(raw: bytes | str) -> str:
     Raises:
         InvalidMessageError: as `decode_message`.
     """
+    if len(raw) > SURELY_FLAT and is_too_deep(raw):
+        raise InvalidMessageError(_TOO_DEEP)
     try:
         wire = _decode_wire(raw)
     except (ValueError, RecursionError):
@@ -82,19 +100,23 @@ def decode_text(raw: bytes | str) -> str:
     return searchable_text(content, [(call.function.name, call.function.arguments) for call in calls])
 
 
-def encode_json(value: JSON, what: str) -> bytes:
+def encode_json(value: JSON, what: str, *, max_bytes: int = sys.maxsize) -> bytes:
     """Any JSON value as compact JSON, by the rules of `encode_message`; `what` names it in the error.
 
     Raises:
-        InvalidMessageError: it could not come back equal.
+        InvalidMessageError: it could not come back equal, or takes more than `max_bytes`.
     """
     try:
-        raw = _encode(value)
-        if decode_json(raw) == value and _fits(value, raw):
-            return raw
-    except _NOT_JSON as error:
+        least = weight(value, max_bytes)
+        raw = _encode(value) if least <= max_bytes else b""
+        exact = least > max_bytes or decode_json(raw) == value
+    except (*_NOT_JSON, NotJSONError) as error:
         raise InvalidMessageError(find_fault(value, what) or f"{what} is not JSON") from error
-    raise InvalidMessageError(find_fault(value, what) or f"{what} would not come back from JSON equal")
+    if not exact:
+        raise InvalidMessageError(find_fault(value, what) or f"{what} would not come back from JSON equal")
+    if max(least, len(raw)) > max_bytes:
+        raise too_large(what, f"at least {max(least, len(raw))}", max_bytes)
+    return raw
 
 
 def decode_json(raw: bytes | str) -> JSON:
@@ -103,18 +125,14 @@ def decode_json(raw: bytes | str) -> JSON:
     Raises:
         InvalidMessageError: it is no JSON in that sense.
     """
+    if len(raw) > SURELY_FLAT and is_too_deep(raw):
+        raise InvalidMessageError(_TOO_DEEP)
     try:
-        value = _decode(raw)
+        return _decode(raw)
     except RecursionError:
-        msg = f"nested deeper than {MAX_DEPTH} levels"
-        raise InvalidMessageError(msg) from None
+        raise InvalidMessageError(_TOO_DEEP) from None
     except ValueError:
-        value = _decode_slowly(raw)
-    if _may_be_deep(raw):
-        fault = find_fault(value, "the value")
-        if fault:
-            raise InvalidMessageError(fault)
-    return value
+        return decode_slowly(raw)
 
 
 @cache
@@ -286,8 +304,11 @@ def _from_wire(wire: _Wire) -> ChatMessage | None:
     return message
 
 
-def _encode_plain(message: ChatMessage) -> bytes | None:
-    """The bytes, or None where there is more than texts and a time; those JSON holds exactly, if it can hold them."""
+def _encode_plain(message: ChatMessage, max_bytes: int) -> bytes | None:
+    """The bytes, or None where there is more than texts and a time, or too much.
+
+    Texts and a time JSON holds exactly, if it can hold them.
+    """
     content, timestamp, calls = message.content, message.timestamp, message.tool_calls
     call_id, own_id = message.tool_call_id, message.id
     rest: Any = message  # Any, as a checker finds no value but None that these could share
@@ -295,7 +316,7 @@ def _encode_plain(message: ChatMessage) -> bytes | None:
         rest.name is rest.reasoning is rest.raw_content_blocks is rest.tool_metadata is None
         and rest.provider_response_id is rest.status is rest.model is rest.usage is None
         and type(message.role) is str
-        and (content is None or type(content) is str)
+        and (content is None or (type(content) is str and len(content) <= max_bytes))
         and (call_id is None or type(call_id) is str)
         and (own_id is None or type(own_id) is str)
         and (timestamp is None or (type(timestamp) is datetime and timestamp.tzinfo is UTC))
@@ -303,8 +324,11 @@ def _encode_plain(message: ChatMessage) -> bytes | None:
         and not message.extra
     ):
         return None
-    if calls and not all([_is_text(call) for call in calls]):  # noqa: C419 -- as above
-        return None
+    if calls:
+        if not all([_is_text(call) for call in calls]):  # noqa: C419 -- as above
+            return None
+        if len(calls) > 1 and message_weight(message, max_bytes) > max_bytes:  # they may be one, many times
+            return None
     text = UNSET if content is None else content
     try:
         return _encode(_Plain(message.role, text, _to_wire_calls(calls) if calls else None, call_id, timestamp, own_id))
@@ -317,6 +341,17 @@ def _is_text(call: ToolCall) -> bool:
     return _is_plain(call) and type(call.id) is type(call.name) is type(call.arguments) is str
 
 
+def _encode_weighed(message: ChatMessage, max_bytes: int) -> bytes:
+    """The bytes of any message, where they are not too many."""
+    try:
+        least = message_weight(message, max_bytes)
+    except NotJSONError:
+        raise InvalidMessageError(find_message_fault(message)) from None
+    if least > max_bytes:
+        raise too_large("the message", f"at least {least}", max_bytes)
+    return _encode_by_wire(message) or _encode_by_dict(message)
+
+
 def _encode_by_wire(message: ChatMessage) -> bytes | None:
     """The bytes, or None where only the slower way can give them, or say why not."""
     try:
@@ -326,17 +361,18 @@ def _encode_by_wire(message: ChatMessage) -> bytes | None:
         raw = _encode(wire)
         if _decode_wire(raw) != wire:
             return None
-    except _NOT_JSON:
+        if message.usage is not None and len(raw) > MAX_INTEGER_DIGITS:
+            weight(list(_usage_values(message.usage)), sys.maxsize)
+    except (*_NOT_JSON, NotJSONError):
         return None
-    nested = message.usage or message.raw_content_blocks or message.tool_metadata or isinstance(message.content, list)
-    return None if nested and not (_is_slight(raw) or _fits(fields_to_dict(message), raw)) else raw
+    return raw
 
 
 def _encode_by_dict(message: ChatMessage) -> bytes:
     try:
         data = fields_to_dict(message)
         raw = _encode(data)
-        exact = _comes_back(message, raw) and _fits(data, raw)
+        exact = _comes_back(message, raw) and find_fault(data.get("usage"), "") is None
     except InvalidMessageError:
         raise
     except _NOT_JSON as error:
@@ -359,44 +395,3 @@ def _comes_back(message: ChatMessage, raw: bytes) -> bool:
         return False
     # Where clocks are put back, Python holds a local time unequal to the same moment in UTC.
     return back == attrs.evolve(message, timestamp=in_utc(moment))
-
-
-def _fits(value: JSON, raw: bytes) -> bool:
-    """Whether nesting and integers keep to their limits."""
-    return _is_slight(raw) or find_fault(value, "") is None
-
-
-def _is_slight(raw: bytes) -> bool:
-    """Whether it is too short and too flat to break a limit, and need not be walked."""
-    return len(raw) <= MAX_INTEGER_DIGITS and not _may_be_deep(raw)
-
-
-def _may_be_deep(raw: bytes | str) -> bool:
-    """Whether there are more brackets than levels allowed."""
-    if isinstance(raw, str):
-        return raw.count("{") + raw.count("[") > MAX_DEPTH
-    return raw.count(b"{") + raw.count(b"[") > MAX_DEPTH
-
-
-def _decode_slowly(raw: bytes | str) -> JSON:
-    """By the standard library, which takes a few long integers that msgspec does not."""
-    import json  # noqa: PLC0415 -- hardly ever needed
-
-    def refuse(constant: str) -> NoReturn:
-        msg = f"JSON has no {constant}"
-        raise InvalidMessageError(msg)
-
-    def finite(digits: str) -> float:
-        number = float(digits)
-        return number if number - number == 0 else refuse(f"number as large as {digits[:40]}")
-
-    try:
-        text = raw if isinstance(raw, str) else raw.decode()  # or else the standard library takes UTF-16 too
-        value = json.loads(text, parse_constant=refuse, parse_float=finite)
-        _encode(value)  # refuses the lone surrogates that the standard library lets through
-    except InvalidMessageError:
-        raise
-    except _NOT_JSON as error:
-        msg = f"no valid JSON: {error}"
-        raise InvalidMessageError(msg) from None
-    return value

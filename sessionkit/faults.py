@@ -6,14 +6,7 @@ from typing import Any, NamedTuple
 
 from sessionkit.keys import shown
 from sessionkit.messages import JSON, TEXT_FIELDS, USAGE_FIELDS, ChatMessage, ToolCall, Usage, represents
-
-MAX_DEPTH = 200
-"""How many objects and lists may stand inside each other, a message itself being the first."""
-
-MAX_INTEGER_DIGITS = 4300
-"""How many digits an integer may have; CPython's own default limit."""
-
-_LONG_INTEGER = 10**MAX_INTEGER_DIGITS
+from sessionkit.weighing import LONG_INTEGER, MAX_DEPTH, MAX_INTEGER_DIGITS
 
 
 class _Place(NamedTuple):
@@ -24,21 +17,36 @@ class _Place(NamedTuple):
 
 
 def find_fault(value: JSON, what: str, *, depth: int = 1) -> str | None:
-    """The first place in `value` that JSON can't hold exactly, in words; None where there is none. Never recurses.
+    """The first place in `value` that JSON can't hold exactly, in words; None where there is none. Never recurses,
+    and takes no memory for what it walks over.
 
     `what` names the value, and `depth` is the level that it stands on.
     """
-    pending: list[tuple[Any, _Place | None, int]] = [(value, None, depth)]
-    while pending:
-        item, place, level = pending.pop()
-        fault = _fault(item, level)
-        if fault:
-            return f"{what}{_spelled(place)} {fault}"
-        if isinstance(item, dict):
-            pending += [(inner, _Place(key, place), level + 1) for key, inner in item.items()]
-        elif isinstance(item, list):
-            pending += [(inner, _Place(i, place), level + 1) for i, inner in enumerate(item)]
+    fault = _fault(value, depth)
+    if fault:
+        return f"{what} {fault}"
+    # Not all that waits, only the way to where the walk is: a list of millions costs nothing then.
+    way: list[tuple[Iterator[tuple[object, Any]], _Place | None]] = [(_inner(value), None)]
+    while way:
+        items, place = way[-1]
+        for step, item in items:
+            here = _Place(step, place)
+            fault = _fault(item, depth + len(way))
+            if fault:
+                return f"{what}{_spelled(here)} {fault}"
+            if isinstance(item, dict | list):
+                way.append((_inner(item), here))
+                break
+        else:
+            way.pop()
     return None
+
+
+def _inner(value: Any) -> Iterator[tuple[object, Any]]:
+    """What stands directly in an object or a list, and where; in anything else, nothing."""
+    if isinstance(value, dict):
+        return iter(value.items())
+    return enumerate(value) if isinstance(value, list) else iter(())
 
 
 def find_message_fault(message: ChatMessage) -> str:
@@ -64,7 +72,7 @@ def _fault(item: object, level: int) -> str | None:
         case str():
             fault = _text_fault(item)
         case int():
-            fault = f"is an integer of more than {MAX_INTEGER_DIGITS} digits" if abs(item) >= _LONG_INTEGER else None
+            fault = f"is an integer of more than {MAX_INTEGER_DIGITS} digits" if abs(item) >= LONG_INTEGER else None
         case float():
             fault = None if math.isfinite(item) else f"is {item}, which JSON does not have"
         case dict() | list() if level > MAX_DEPTH:
