@@ -16,6 +16,7 @@ import msgspec
 
 from sessionkit.defaults import as_open_backend
 from sessionkit.errors import BackendUnavailableError, BackendURLError, SessionKitError
+from sessionkit.private import make_folders
 from sessionkit.protocol import CoreBackend, OpenBackend
 from sessionkit.third_parties import entry_points
 
@@ -177,7 +178,7 @@ def open_backend(url: str | BackendURL | None = None, **options: Any) -> OpenBac
 
 
 def default_url() -> str:
-    """SQLite in the platform's directory for the user's data, which is created.
+    """SQLite in the platform's directory for the user's data, which is created for the user alone.
 
     Raises:
         BackendUnavailableError: it can't be.
@@ -185,7 +186,8 @@ def default_url() -> str:
     import platformdirs  # noqa: PLC0415 -- not needed where a URL is given
 
     try:
-        directory = platformdirs.user_data_path("sessionkit", appauthor=False, ensure_exists=True)
+        directory = platformdirs.user_data_path("sessionkit", appauthor=False)
+        make_folders(directory)
     except OSError as error:
         msg = f"the user's data directory can't be used ({error}); give a URL, such as {_EXAMPLES}"
         raise BackendUnavailableError(msg) from error
