@@ -70,7 +70,7 @@ def open_beside(path: str | os.PathLike[str], flags: int) -> int:
 
 
 def has_other_names(status: os.stat_result) -> bool:
-    """Whether the file is known under another name too (a hard link), by which what is written here is changed there."""
+    """Whether the file has another name too (a hard link), by which what is written here is changed there."""
     return status.st_nlink > 1
 
 
@@ -82,11 +82,15 @@ def copy_to(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> N
         OSError: one of them can't be read or made.
     """
     with (
-        open(open_beside(source, os.O_RDONLY), "rb") as read,  # noqa: PTH123 -- a descriptor
-        open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | GUARDS, FILE), "wb") as written,  # noqa: PTH123 -- as above
+        open(open_beside(source, os.O_RDONLY), "rb") as read,
+        open(_made(target), "wb") as written,
     ):
         while chunk := read.read(1 << 20):
             written.write(chunk)
+
+
+def _made(path: str | os.PathLike[str]) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | GUARDS, FILE)
 
 
 def _in_the_way(path: str | os.PathLike[str]) -> BackendUnavailableError:

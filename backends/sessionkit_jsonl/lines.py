@@ -47,7 +47,7 @@ writer did not know of it.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -57,6 +57,7 @@ from sessionkit.clock import EARLIEST, LATEST
 from sessionkit.codec import decode_json, encode_json
 from sessionkit.errors import CorruptSessionError, InvalidMessageError
 from sessionkit.models import IDLE
+from sessionkit.weighing import MAX_DEPTH, SURELY_FLAT, is_too_deep
 
 VERSION = 1
 MARK_KEY = "~"
@@ -81,6 +82,7 @@ _MESSAGE = b'{"role":"'
 _RECORD = b'{"~":'
 _HEADER = b'{"sessionkit":'
 _RECORD_KEYS = (b'"~"', b'"messages"', b'"session"')
+_LEVELS = 2  # a message of a record stands in its list, and so do attributes in a snapshot
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -193,6 +195,8 @@ def parse(raw: bytes) -> Line | None:
     Raises:
         UnknownVersionError: it is the header of a newer format.
     """
+    if not raw.startswith(_MESSAGE) and _is_too_deep(raw):
+        return None
     try:
         if raw.startswith(_MESSAGE):
             at = raw.rfind(_MARK)
@@ -209,6 +213,15 @@ def parse(raw: bytes) -> Line | None:
     except (ValueError, RecursionError):
         pass  # it may be ours, spelled otherwise by some tool, or somebody else's
     return _parse_slowly(raw)
+
+
+def split_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Each line and where it begins, blank ones left out."""
+    offset = 0
+    for raw in data.split(b"\n"):
+        if raw.strip():
+            yield offset, raw
+        offset += len(raw) + 1
 
 
 def mark_at_end(raw: bytes) -> Mark | None:
@@ -233,7 +246,12 @@ def is_unfinished_header(raw: bytes) -> bool:
 def is_beginning(raw: bytes) -> bool:
     """Whether the line is the beginning of some JSON and not all of it: what a crash leaves, and little else does."""
     # A number may have been cut where it can't end.
-    return (_ends_early(raw) or _ends_early(raw + b"0")) and not _is_whole(raw)
+    return not _is_too_deep(raw) and (_ends_early(raw) or _ends_early(raw + b"0")) and not _is_whole(raw)
+
+
+def _is_too_deep(raw: bytes) -> bool:
+    """Whether it is so deep that it is none of ours, and that decoding it could end the process."""
+    return len(raw) > SURELY_FLAT and is_too_deep(raw, MAX_DEPTH + _LEVELS)
 
 
 def _ends_early(raw: bytes) -> bool:
