@@ -49,6 +49,16 @@ def release(descriptor: int) -> None:
     fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
+def interrupts_itself(name: str) -> BackendUnavailableError:
+    """The error for a call in the middle of another one of the same thread, as a signal handler or finalizer makes it.
+
+    It can't wait for the lock of the call that it interrupts, which goes on only once it has returned itself. `name` is
+    that of the store.
+    """
+    why = "a call of this thread is in the middle of using it, and was interrupted by this one, as by a signal handler"
+    return BackendUnavailableError(f"{name}: {why}; try again once that call has returned", retryable=True)
+
+
 def _wait(descriptor: int, how: int, *, timeout: float, deadline: float, path: str) -> None:
     wait = _FIRST_WAIT
     while True:

@@ -1,5 +1,6 @@
 """SQLite's and the system's errors as ours."""
 
+import errno
 import os
 import sqlite3
 from collections.abc import Generator
@@ -10,6 +11,7 @@ from sessionkit.errors import (
     BackendClosedError,
     BackendUnavailableError,
     CorruptSessionError,
+    Outcome,
     SessionKitError,
 )
 from sessionkit.os_errors import unavailable
@@ -19,6 +21,13 @@ _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT
 
 # A commit that fails with one of these may have reached the disk all the same.
 _OUTCOME_UNKNOWN = {sqlite3.SQLITE_IOERR}
+
+_HINTS = {
+    sqlite3.SQLITE_FULL: "free some space on the disk",
+    sqlite3.SQLITE_IOERR: "see whether the disk is full, or may not be written, or fails",
+    sqlite3.SQLITE_READONLY: "check who may write it and its folder, or open the store with mode=ro",
+    sqlite3.SQLITE_CANTOPEN: "check who may read and write it and its folder",
+}
 
 
 def check_path(path: Path) -> None:
@@ -78,5 +87,22 @@ def raise_mapped(error: BaseException, path: Path) -> None:
     if code in _RETRYABLE:
         msg = f"{shown(path)} is in use: {error}; try again, or raise busy_timeout"
         raise BackendUnavailableError(msg, retryable=True) from error
-    msg = f"{shown(path)} can't be used: {error}"
-    raise BackendUnavailableError(msg, outcome="unknown" if code in _OUTCOME_UNKNOWN else "not_applied") from error
+    if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR} and (no_handles := _no_handles()):
+        raise unavailable(no_handles, shown(path), _outcome(code)) from error
+    hint = f"; {_HINTS[code]}" if code in _HINTS else ""
+    msg = f"{shown(path)} can't be used: {error}{hint}"
+    raise BackendUnavailableError(msg, outcome=_outcome(code)) from error
+
+
+def _outcome(code: int) -> Outcome:
+    return "unknown" if code in _OUTCOME_UNKNOWN else "not_applied"
+
+
+def _no_handles() -> OSError | None:
+    """What the system says where no file can be opened at all, which SQLite does not pass on."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        if error.errno in {errno.EMFILE, errno.ENFILE}:
+            return error
+    return None

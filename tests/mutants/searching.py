@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from sessionkit import SessionMetadata, SessionQuery
+from sessionkit import SessionMetadata, SessionQuery, decode_message
 from tests.mutants.declared import Memory, caught_by
 
 
@@ -22,7 +22,8 @@ class SearchesContentsOnly(Memory):
     """Contents that are blocks, and tool calls, are not searched."""
 
     def _texts(self, session_key: str) -> Iterator[str]:
-        return (message.content for message in self.load(session_key) if isinstance(message.content, str))
+        contents = (decode_message(stored.raw).content for stored in self._messages(session_key))
+        return (content for content in contents if isinstance(content, str))
 
 
 @caught_by("search.all-terms-in-one-message")
