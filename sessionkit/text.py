@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-TERMS_VERSION = f"1/{unicodedata.unidata_version}"
+TERMS_VERSION = f"2/{unicodedata.unidata_version}"
 """Differs wherever `tokenize` may give other terms for some text, so that a stored index knows when it is stale."""
 
 _ASCII_TERM = re.compile(r"[a-z0-9_]+")
@@ -29,20 +29,25 @@ class _Marked(dict[int, str]):
         "CJK UNIFIED IDEOGRAPH",
         "CJK COMPATIBILITY IDEOGRAPH",
         "IDEOGRAPHIC ITERATION MARK",
+        "VERTICAL IDEOGRAPHIC ITERATION MARK",
         "IDEOGRAPHIC NUMBER ZERO",
+        "OLD CHINESE",
+        "VIETNAMESE ALTERNATE READING MARK",
         "HIRAGANA",
+        "HENTAIGANA",
         "KATAKANA",
         "HANGUL",
     )
 
     def __missing__(self, codepoint: int) -> str:
         character = chr(codepoint)
-        if unicodedata.name(character, "").startswith(self._UNSPACED):
+        category = unicodedata.category(character)
+        if not (category[0] in "LM" or category == "Nd" or character in "_\N{IDEOGRAPHIC NUMBER ZERO}"):
+            marked = " "  # punctuation too that is named after a script: the middle dot of Katakana
+        elif unicodedata.name(character, "").startswith(self._UNSPACED):
             marked = f"\0{character}\0"
-        elif character == "_" or (category := unicodedata.category(character)) == "Nd" or category[0] in "LM":
-            marked = character
         else:
-            marked = " "
+            marked = character
         self[codepoint] = marked
         return marked
 

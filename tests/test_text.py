@@ -31,6 +31,14 @@ from sessionkit.text import TERMS_VERSION, query_terms
         ("Ночь ΣΊΣΥΦΟΣ", {"ночь", "σίσυφοσ"}),
         ("日本語", {"日", "本", "語", "日本", "本語"}),
         ("日", {"日"}),
+        (
+            "カタ・カナ \uff65 \u30a0",
+            {"カ", "タ", "ナ", "カタ", "カナ"},
+        ),  # dots and hyphens between words are no letters
+        (
+            "\U0001b002\u3042 \u4eba\u303b",
+            {"\U0001b002", "\u3042", "\U0001b002\u3042", "\u4eba", "\u303b", "\u4eba\u303b"},
+        ),
         ("カタカナ", {"カ", "タ", "ナ", "カタ", "タカ", "カナ"}),
         ("한국어 test", {"한", "국", "어", "한국", "국어", "test"}),
         ("ﾊﾝ", {"ハ", "ン", "ハン"}),
@@ -69,9 +77,11 @@ def test_a_query_asks_for_the_pairs_only(keyword: str, terms: set[str]) -> None:
 
 def is_unspaced(character: str) -> bool:
     """Whether Unicode's own name of the character says that it is Han, Hiragana, Katakana or Hangul."""
-    scripts = ("CJK UNIFIED", "CJK COMPATIBILITY IDEOGRAPH", "HIRAGANA", "KATAKANA", "HANGUL", "IDEOGRAPHIC ITER")
+    scripts = ("CJK UNIFIED", "CJK COMPATIBILITY IDEOGRAPH", "HIRAGANA", "HENTAIGANA", "KATAKANA", "HANGUL")
+    marks = ("IDEOGRAPHIC ITER", "VERTICAL IDEOGRAPHIC ITER", "OLD CHINESE", "VIETNAMESE ALTERNATE READING MARK")
     name = unicodedata.name(character, "")
-    return name.startswith(scripts) or name == "IDEOGRAPHIC NUMBER ZERO"
+    is_term = unicodedata.category(character) in TERM_CATEGORIES
+    return (is_term and name.startswith(scripts + marks)) or name == "IDEOGRAPHIC NUMBER ZERO"
 
 
 def slowly(text: str, *, query: bool = False) -> set[str]:
