@@ -18,6 +18,7 @@ from sessionkit.defaults import as_open_backend
 from sessionkit.errors import BackendUnavailableError, BackendURLError, SessionKitError
 from sessionkit.private import make_folders
 from sessionkit.protocol import CoreBackend, OpenBackend
+from sessionkit.secret import Secret, hidden, shows
 from sessionkit.third_parties import entry_points
 
 BUILT_IN: Mapping[str, str] = MappingProxyType(
@@ -41,9 +42,16 @@ _EXAMPLES = "sqlite:///chats.db, jsonl:///chats or memory://"
 _registered: dict[str, list[Factory]] = {}
 
 
+def _all_hidden(query: Mapping[str, str]) -> Mapping[str, str]:
+    return {name: Secret(value) for name, value in query.items()}
+
+
 @attrs.frozen
 class BackendURL:
-    """A backend's URL, in parts, percent-decoded. Its text and repr hide the password.
+    """A backend's URL, in parts, percent-decoded. Its text and repr hide the password and the query.
+
+    So do the reprs of the password and of the query's values themselves, wherever they go: also as options, where those
+    are text. What prints them, or makes a pickle of the URL, gives them away.
 
     Attributes:
         scheme: in lower case.
@@ -54,11 +62,11 @@ class BackendURL:
 
     scheme: str
     username: str | None = None
-    password: str | None = attrs.field(default=None, repr=False)
+    password: str | None = attrs.field(default=None, repr=False, converter=hidden)
     host: str | None = None
     port: int | None = None
     path: str = ""
-    query: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    query: Mapping[str, str] = attrs.field(factory=dict, repr=False, converter=_all_hidden)
 
     @classmethod
     def parse(cls, url: str) -> "BackendURL":
@@ -68,30 +76,11 @@ class BackendURL:
             BackendURLError: it is no URL of the form ``scheme://...``, or gives an option twice. The message repeats
                 nothing that could hold a password.
         """
-        scheme, separator, rest = url.partition("://") if isinstance(url, str) else ("", "", "")
-        scheme = scheme.lower()
-        if not separator or not _SCHEME.fullmatch(scheme):
-            raise BackendURLError(f"a backend's URL begins with a scheme and '://', such as {_EXAMPLES}")
-        if not _is_unicode(rest):
-            raise BackendURLError(
-                f"a {scheme} URL can't name what is no UTF-8; the class of the backend itself takes any path"
-            )
-        fault = _FORBIDDEN.search(rest)
-        if fault:
-            code = f"%{ord(fault[0]):02X}"
-            raise BackendURLError(f"a {scheme} URL can't hold {fault[0]!r} as it is; write {code}")
-        parts = _split(rest)
-        if parts is None:
-            raise BackendURLError(f"the {scheme} URL can't be read: check its port, its query and its percent signs")
-        username, password, host, port, path, options = parts
-        if host and "@" in urlsplit(f"any://{rest}").path:  # as it is written: %40 is none
-            raise BackendURLError(
-                f"the {scheme} URL is ambiguous: write '/' in a password as %2F, '@' in a path as %40"
-            )
-        names = [name for name, _ in options]
-        if len(set(names)) < len(names):
-            raise BackendURLError(f"option {max(names, key=names.count)!r} is given twice")
-        return cls(scheme, username, password, host, port, path, dict(options))
+        read = _read(url)
+        del url  # so that no frame of ours that a traceback shows holds it as it was given
+        if isinstance(read, BackendURLError):
+            raise read
+        return read
 
     def local_path(self, example: str) -> str:
         """The path, for a backend whose URLs name a place on this machine and nothing else.
@@ -161,20 +150,29 @@ def open_backend(url: str | BackendURL | None = None, **options: Any) -> OpenBac
     """
     if url is None:
         url = os.environ.get("SESSIONKIT_URL") or default_url()
-    if not isinstance(url, BackendURL):
-        url = BackendURL.parse(url)
-    factory = factory_of(url.scheme)
-    typed = _typed_options(url, factory, options)
-    try:
-        backend = factory(url, **typed)
-    except SessionKitError:
-        raise
-    except ValueError as error:
-        raise BackendURLError(f"an option of {url.scheme} is wrong: {error}") from error
+    read = url if isinstance(url, BackendURL) else _read(url)
+    del url  # as in `BackendURL.parse`
+    if isinstance(read, BackendURLError):
+        raise read
+    factory = factory_of(read.scheme)
+    backend = _made(factory, read, _typed_options(read, factory, options))
     try:
         return as_open_backend(backend)
     except TypeError as error:
-        raise BackendURLError(f"what opens the scheme {url.scheme!r} gave no backend: {error}") from error
+        raise BackendURLError(f"what opens the scheme {read.scheme!r} gave no backend: {error}") from error
+
+
+def _made(factory: Factory, url: BackendURL, options: dict[str, Any]) -> CoreBackend:
+    """What the factory gives; its `ValueError` is about an option, and is hidden where it shows the password."""
+    try:
+        return factory(url, **options)
+    except SessionKitError:
+        raise
+    except ValueError as error:
+        if not shows(error, url.password):
+            raise BackendURLError(f"an option of {url.scheme} is wrong: {error}") from error
+    # Outside of the handler: else the error that shows it would be the context of ours.
+    raise BackendURLError(f"{url.scheme} refuses the URL, or an option, in words that would show the password")
 
 
 def default_url() -> str:
@@ -192,6 +190,32 @@ def default_url() -> str:
         msg = f"the user's data directory can't be used ({error}); give a URL, such as {_EXAMPLES}"
         raise BackendUnavailableError(msg) from error
     return f"sqlite:///{quote(os.fsencode(directory / 'sessions.db'))}"
+
+
+def _read(url: str) -> BackendURL | BackendURLError:  # noqa: PLR0911 -- a way out for each fault
+    """The URL, or what is wrong with it: given back, for whoever raises it is seen with all that it knows."""
+    scheme, separator, rest = url.partition("://") if isinstance(url, str) else ("", "", "")
+    scheme = scheme.lower()
+    if not separator or not _SCHEME.fullmatch(scheme):
+        return BackendURLError(f"a backend's URL begins with a scheme and '://', such as {_EXAMPLES}")
+    if not _is_unicode(rest):
+        return BackendURLError(
+            f"a {scheme} URL can't name what is no UTF-8; the class of the backend itself takes any path"
+        )
+    fault = _FORBIDDEN.search(rest)
+    if fault:
+        code = f"%{ord(fault[0]):02X}"
+        return BackendURLError(f"a {scheme} URL can't hold {fault[0]!r} as it is; write {code}")
+    parts = _split(rest)
+    if parts is None:
+        return BackendURLError(f"the {scheme} URL can't be read: check its port, its query and its percent signs")
+    username, password, host, port, path, options = parts
+    if host and "@" in urlsplit(f"any://{rest}").path:  # as it is written: %40 is none
+        return BackendURLError(f"the {scheme} URL is ambiguous: write '/' in a password as %2F, '@' in a path as %40")
+    names = [name for name, _ in options]
+    if len(set(names)) < len(names):
+        return BackendURLError(f"option {max(names, key=names.count)!r} is given twice")
+    return BackendURL(scheme, username, password, host, port, path, dict(options))
 
 
 def _split(rest: str) -> tuple[str | None, str | None, str | None, int | None, str, list[tuple[str, str]]] | None:

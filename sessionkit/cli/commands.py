@@ -12,11 +12,17 @@ from sessionkit.errors import CorruptSessionError
 from sessionkit.models import STUCK_AFTER, SessionMetadata, SessionQuery
 from sessionkit.protocol import OpenBackend
 from sessionkit.registry import BackendURL, default_url, open_backend
+from sessionkit.secret import VISIBLE
 
 
 def _take_url(_context: click.Context, _parameter: click.Parameter, url: str | None) -> BackendURL:
     """The store that is meant, in the form that hides its password."""
-    return BackendURL.parse(url if url is not None else os.environ.get("SESSIONKIT_URL") or default_url())
+    if url is None:
+        return BackendURL.parse(os.environ.get("SESSIONKIT_URL") or default_url())
+    taken = BackendURL.parse(url)
+    if taken.password is not None:
+        click.echo(f"Warning: {VISIBLE}.", err=True)
+    return taken
 
 
 _url = click.option(

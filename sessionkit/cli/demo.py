@@ -26,6 +26,7 @@ from sessionkit.codec import encode_message
 from sessionkit.errors import ConflictError
 from sessionkit.messages import ChatMessage
 from sessionkit.models import SessionMetadata, SessionQuery
+from sessionkit.private import make_folders
 
 _KEY = "ferry/42"
 _EARLIER_KEY = "museum/7"
@@ -43,7 +44,7 @@ def run_demo(out: Console, folder: str | None) -> None:
         click.ClickException: the folder holds something already.
     """
     place = Path(folder or tempfile.mkdtemp(prefix="sessionkit-demo-")).resolve()
-    place.mkdir(parents=True, exist_ok=True)
+    make_folders(place)
     if any(place.iterdir()):
         raise click.ClickException(f"{place} is not empty; the demo wants a folder of its own")
     url = f"sqlite:///{quote(os.fsencode(place / 'sessions.db'))}"

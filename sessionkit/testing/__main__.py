@@ -15,15 +15,18 @@ from urllib.parse import quote
 
 from sessionkit import BackendURL, SessionKitError
 from sessionkit.codec import converter
+from sessionkit.secret import VISIBLE
+from sessionkit.testing.plugin import URL_VARIABLE
 from sessionkit.testing.report import Report, Verdict
 from sessionkit.testing.suite import Grade
 from sessionkit.testing.suite.by_url import PLACE, fresh_url, open_fresh
 
 _EPILOG = """
 {store} in the URL, as in sqlite:////tmp/stores/{store}.db, becomes a fresh name for each test; remove the stores
-afterwards. A URL without it is accepted only if it names no place at all, as memory:// does. A scheme may still open a
-place of its own for such a URL, as a bare postgresql:// does: an empty store there is written to. A store that holds
-sessions is not; it ends the run.
+afterwards. Without a URL it is that of $SESSIONKIT_URL: better for one with a password, as everybody on a machine may
+see the arguments of a process. A URL without {store} is accepted only if it names no place at all, as memory:// does.
+A scheme may still open a place of its own for it, as a bare postgresql:// does: an empty store there is written to. A
+store that holds sessions is not; it ends the run.
 """
 
 
@@ -34,15 +37,22 @@ class UsageError(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it; gives the exit status."""
     parser = argparse.ArgumentParser("python -m sessionkit.testing", description="Prove a backend.", epilog=_EPILOG)
-    parser.add_argument("url", metavar="URL", help="what sessionkit.open_backend opens, with {store}")
+    parser.add_argument(
+        "url", metavar="URL", nargs="?", help="what sessionkit.open_backend opens, with {store}; else $SESSIONKIT_URL"
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument(
         "-k", metavar="EXPR", default="", help="only promises, by id or test name, that match (as pytest's -k)"
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="print what is kept, too")
     options = parser.parse_args(arguments)
+    url = options.url or os.environ.get("SESSIONKIT_URL")
+    if not url:
+        parser.error("give a URL, or set SESSIONKIT_URL")
     try:
-        report = run(options.url, expression=options.k, quiet=options.json)
+        if options.url and BackendURL.parse(url).password is not None:
+            sys.stderr.write(f"Warning: {VISIBLE}\n")
+        report = run(url, expression=options.k, quiet=options.json)
     except (SessionKitError, UsageError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
@@ -65,14 +75,12 @@ def run(url: str, *, expression: str = "", quiet: bool = False) -> Report:
         ended = subprocess.run(  # noqa: S603 -- our own Python
             [
                 *_pytest(Path(scratch)),
-                "--sessionkit-url",
-                url,
                 "--sessionkit-verdicts",
                 str(verdicts),
                 "-k",
                 expression,
             ],
-            env=_environment(scratch),
+            env=_environment(scratch) | {URL_VARIABLE: url},
             stdout=subprocess.PIPE if quiet else sys.stderr,
             stderr=subprocess.STDOUT,
             check=False,

@@ -1,7 +1,8 @@
-"""What another process does to a store while the suite looks on; run as a script, with a URL and a job.
+"""What another process does to a store while the suite looks on; run as a script.
 
-It says ``ready`` once the store is open, waits for a line, does its job, and writes a line for each step that has
-returned, so that whatever it has acknowledged can be held against the store, were it killed.
+The first line of its input is a URL and a job, as JSON, for everybody may see a process's arguments. It says ``ready``
+once the store is open, waits for a line, does its job, and writes a line for each step that has returned, so that
+whatever it has acknowledged can be held against the store, were it killed.
 """
 
 import json
@@ -334,14 +335,14 @@ JOBS: dict[str, Callable[[OpenBackend, dict[str, Any]], None]] = {
 }
 
 
-def main(url: str, job: str) -> None:
+def main() -> None:
     """Open the store, wait for the word, and do the job."""
-    asked = json.loads(job)
+    url, job = json.loads(sys.stdin.readline())
     with sessionkit.open_backend(url) as backend:
         _say("ready")
         sys.stdin.readline()
-        JOBS[asked["do"]](backend, asked)
+        JOBS[job["do"]](backend, job)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

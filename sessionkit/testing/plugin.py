@@ -1,35 +1,42 @@
 """The pytest plugin of ``python -m sessionkit.testing``, and of nothing else: URL in, verdicts out."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sessionkit import BackendURL
 from sessionkit.testing.suite import Grade, Promise, promise_of
+from sessionkit.testing.suite.by_url import PLACE
 from sessionkit.testing.url_tests import TestBackend
+
+URL_VARIABLE = "SESSIONKIT_TESTING_URL"
+"""Holds the URL: nobody else may see a process's environment, but its arguments everybody."""
 
 _NOT_OFFERED = "not offered: "
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The two options that the runner gives."""
+    """The option that the runner gives; the URL stands in the environment."""
     group = parser.getgroup("sessionkit")
-    group.addoption("--sessionkit-url", required=True, help="the URL of the backend, with {store}")
     group.addoption("--sessionkit-verdicts", required=True, help="the file to write the verdicts to")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Tell the suite its URL, and listen."""
-    TestBackend.url = str(config.getoption("sessionkit_url"))
-    config.pluginmanager.register(_Verdicts(Path(str(config.getoption("sessionkit_verdicts")))))
+    url = os.environ.pop(URL_VARIABLE)  # what the suite starts is told by other ways
+    TestBackend.url = url
+    config.pluginmanager.register(_Verdicts(Path(str(config.getoption("sessionkit_verdicts"))), url))
 
 
 class _Verdicts:
     """Gathers a verdict for each promise, and writes them when all is done."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, url: str) -> None:
         self.path = path
+        self.secret = BackendURL.parse(url.replace(PLACE, "store")).password
         self.promises: dict[str, Promise] = {}
         self.verdicts: dict[str, dict[str, str]] = {}
 
@@ -48,6 +55,8 @@ class _Verdicts:
         broken = self.verdicts.get(report.nodeid, {}).get("grade") == Grade.BROKEN.value
         if not broken:
             grade, detail = _graded(report)
+            if self.secret:
+                detail = detail.replace(self.secret, "***")
             self.verdicts[report.nodeid] = {
                 "promise": kept.id,
                 "grade": grade.value,

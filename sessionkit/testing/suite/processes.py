@@ -285,14 +285,17 @@ class ProcessPromises(RacingBase):
 def _start(url: str, **job: Any) -> "subprocess.Popen[bytes]":
     """Another process that has opened the store, and waits for the word."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    return subprocess.Popen(  # noqa: S603 -- our own script
-        [sys.executable, "-P", "-W", "ignore", _WORKER, url, json.dumps(job)],
+    worker = subprocess.Popen(  # noqa: S603 -- our own script
+        [sys.executable, "-P", "-W", "ignore", _WORKER],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         bufsize=0,  # or what is read ahead of a line would be lost to `communicate`
         env=environment,
     )
+    assert worker.stdin is not None
+    worker.stdin.write(json.dumps([url, job]).encode() + b"\n")
+    return worker
 
 
 def _go(workers: "list[subprocess.Popen[bytes]]") -> None:
