@@ -13,7 +13,7 @@ from sessionkit.messages import TimestampedMessage
 from sessionkit.models import RUNNING, STUCK_AFTER, Finding
 from sessionkit.protocol import CoreBackend, SupportsCheck
 
-SEARCHES = 300
+SEARCHES = 150
 """How many messages of a store are searched for."""
 
 _PER_SESSION = 3
@@ -117,7 +117,7 @@ def examine(
     It works on every backend through the contract, and asks one that has `SupportsCheck` first. Looked at are: whether
     every session that is listed loads; whether all ways to list, look up and read a session agree; its counts against
     its messages; the order of times and of lists; turns that are stuck; and search, both ways, for a sample: up to
-    three messages of a session, of some 300 in the store, by their longest words. What an index still holds of
+    three messages of a session, of some 150 in the store, by their longest words. What an index still holds of
     messages that are gone is for `SupportsCheck` to find.
 
     Others may use the store meanwhile: nothing is told of a session that changed between two looks. One session is held

@@ -45,17 +45,14 @@ def look_at_turns(patient: Patient, running: set[str]) -> Iterator[Finding]:
     answer = patient.ask("list_running_sessions", damage="corrupt-session")
     listed = {metadata.key for metadata in as_list(answer.value)}
     for key in sorted(running ^ listed):
-        # Looked at again, and between two looks at its state, because turns end and begin all the time.
-        before = _is_running(patient, key)
-        listed_now = {metadata.key for metadata in as_list(patient.ask("list_running_sessions").value)}
-        if before is not None and before is not (key in listed_now) and before is _is_running(patient, key):
-            what = "is running, and not among the running sessions" if before else "is listed as running, and is not"
+        # Looked at again, between two looks at the session that give the same: turns end and begin all the time.
+        before: SessionMetadata | None = patient.ask("get_session_metadata", key).value
+        is_listed = key in {metadata.key for metadata in as_list(patient.ask("list_running_sessions").value)}
+        if before is None or before != patient.ask("get_session_metadata", key).value:
+            continue
+        if is_listed is not (before.state == RUNNING):
+            what = "is listed as running, and is not" if is_listed else "is running, and not among the running sessions"
             yield Finding("listing", f"the session {what}", key)
-
-
-def _is_running(patient: Patient, key: str) -> bool | None:
-    metadata: SessionMetadata | None = patient.ask("get_session_metadata", key).value
-    return None if metadata is None else metadata.state == RUNNING
 
 
 def _look(patient: Patient) -> Lists:

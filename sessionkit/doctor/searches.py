@@ -30,12 +30,16 @@ def look_at_search(patient: Patient, key: str, messages: list[ChatMessage], aske
         asked: how many messages to ask for: the newest, the oldest, and others by chance, the same ones each time.
     """
     texts = [message.text for message in messages]
-    queries = [_query(text) for text in _chosen(key, [text for text in texts if tokenize(text)], asked)]
+    queries = [_keyword(text) for text in _chosen(key, [text for text in texts if tokenize(text)], asked)]
     if not queries:
         return []
-    together = SessionQuery(" ".join(query.keyword or "" for query in queries))
-    found = [one for query in (*queries, together) for one in _within(patient, key, texts, query)]
-    return list(dict.fromkeys(found)) + look_everywhere(patient, queries[-1].keyword or "")
+    together = " ".join(queries)
+    found = [
+        one
+        for keyword in dict.fromkeys((*queries, together))
+        for one in _compared(patient, key, texts, SessionQuery(keyword, key_prefix=key))
+    ]
+    return list(dict.fromkeys(found)) + look_everywhere(patient, queries[-1])
 
 
 def look_everywhere(patient: Patient, keyword: str = _NOWHERE) -> list[Finding]:
@@ -46,7 +50,7 @@ def look_everywhere(patient: Patient, keyword: str = _NOWHERE) -> list[Finding]:
         key: str = metadata.key
 
         def look(key: str = key) -> list[Finding]:
-            return _within(patient, key, [message.text for message in as_list(patient.ask("load", key).value)], query)
+            return _compared(patient, key, [message.text for message in as_list(patient.ask("load", key).value)], query)
 
         found += patient.agreed(key, mark_of(patient, key), look)
     return found
@@ -60,15 +64,17 @@ def _chosen(key: str, texts: list[str], asked: int) -> list[str]:
     return [texts[-1], texts[0], *between][:asked]
 
 
-def _query(text: str) -> SessionQuery:
-    return SessionQuery(" ".join(sorted(tokenize(text), key=lambda term: (-len(term), term))[:_TERMS]))
+def _keyword(text: str) -> str:
+    return " ".join(sorted(tokenize(text), key=lambda term: (-len(term), term))[:_TERMS])
 
 
-def _within(patient: Patient, key: str, texts: list[str], query: SessionQuery) -> list[Finding]:
-    """The query, asked of this session and of those whose keys begin like it; errors are told elsewhere."""
+def _compared(patient: Patient, key: str, texts: list[str], query: SessionQuery) -> list[Finding]:
+    """The query, and whether it finds the session as it should; with a limit, that it does not says nothing."""
     wanted = query.matches(SessionMetadata(key), texts)
-    answer = patient.ask("search", SessionQuery(query.keyword, key_prefix=key))
+    answer = patient.ask("search", query)
     if answer.value is None:
         return answer.findings
     is_found = key in {metadata.key for metadata in as_list(answer.value)}
-    return [] if is_found is wanted else [Finding("index", _FORGETS if wanted else _INVENTS, key)]
+    if is_found is wanted or (wanted and query.limit is not None):
+        return []
+    return [Finding("index", _FORGETS if wanted else _INVENTS, key)]

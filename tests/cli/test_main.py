@@ -36,4 +36,4 @@ def test_help_fits_a_terminal(command: Command) -> None:
     screens = [command("--help").output, *(command(name, "--help").output for name in cli.commands)]
     assert max(len(line) for screen in screens for line in screen.splitlines()) <= 80
     assert "..." not in screens[0].replace("[OPTIONS] COMMAND [ARGS]...", "")
-    assert set(cli.commands) == {"delete", "demo", "import", "list", "search", "show"}
+    assert set(cli.commands) == {"delete", "demo", "doctor", "import", "list", "search", "show"}
