@@ -62,7 +62,7 @@ def encode_message(message: ChatMessage, *, max_bytes: int = MAX_MESSAGE_BYTES) 
         raise InvalidMessageError(msg)
     raw = _encode_plain(message, max_bytes) or _encode_weighed(message, max_bytes)
     if len(raw) > max_bytes:
-        raise too_large("the message", f"{len(raw)}", max_bytes)
+        raise too_large("the message takes", f"{len(raw)}", f"max_message_bytes is {max_bytes}")
     return raw
 
 
@@ -115,7 +115,7 @@ def encode_json(value: JSON, what: str, *, max_bytes: int = sys.maxsize) -> byte
     if not exact:
         raise InvalidMessageError(find_fault(value, what) or f"{what} would not come back from JSON equal")
     if max(least, len(raw)) > max_bytes:
-        raise too_large(what, f"at least {max(least, len(raw))}", max_bytes)
+        raise too_large(f"{what} has", f"at least {max(least, len(raw))}", f"the most is {max_bytes}")
     return raw
 
 
@@ -348,7 +348,7 @@ def _encode_weighed(message: ChatMessage, max_bytes: int) -> bytes:
     except NotJSONError:
         raise InvalidMessageError(find_message_fault(message)) from None
     if least > max_bytes:
-        raise too_large("the message", f"at least {least}", max_bytes)
+        raise too_large("the message takes", f"at least {least}", f"max_message_bytes is {max_bytes}")
     return _encode_by_wire(message) or _encode_by_dict(message)
 
 

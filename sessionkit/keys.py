@@ -4,6 +4,9 @@ from sessionkit.errors import InvalidSessionKeyError
 
 MAX_KEY_BYTES = 1024
 
+MAX_TEXT_BYTES = 64 * 1024
+"""Of a name, an alias, a field of a context, a state or a turn id: every list carries all of them."""
+
 _LONGEST_SHOWN = 80
 
 
@@ -39,21 +42,25 @@ def check_session_key(session_key: str) -> None:
 
 
 def check_text(value: str, what: str) -> None:
-    """Accept any text that UTF-8 can hold, for names, aliases, contexts, states and turn ids.
+    """Accept any text of up to 64 KiB that UTF-8 can hold, for names, aliases, contexts, states and turn ids.
 
     Raises:
         TypeError: it is no text.
-        ValueError: it holds a lone surrogate.
+        ValueError: it holds a lone surrogate, or takes more than `MAX_TEXT_BYTES`.
     """
     if not isinstance(value, str):
         msg = f"{what} is text, not {type(value).__name__}"
         raise TypeError(msg)
-    if not value.isascii():
+    size = len(value)
+    if size <= MAX_TEXT_BYTES and not value.isascii():
         try:
-            value.encode()
+            size = len(value.encode())
         except UnicodeEncodeError as error:
             msg = f"{what} can't hold a lone surrogate (at position {error.start}): {shown(value)}"
             raise ValueError(msg) from None
+    if size > MAX_TEXT_BYTES:
+        msg = f"{what} takes {size} bytes, and may take {MAX_TEXT_BYTES}; what is larger belongs into a message"
+        raise ValueError(msg)
 
 
 def check_not_negative(value: float, what: str) -> None:

@@ -12,7 +12,7 @@ from typing import Self
 import msgspec
 
 from sessionkit.clock import from_datetime, now, optional_datetime, optional_microseconds, to_datetime
-from sessionkit.codec import decode_json, encode_json
+from sessionkit.codec import MAX_MESSAGE_BYTES, decode_json, encode_json
 from sessionkit.errors import ConflictError
 from sessionkit.fields import give_timestamp
 from sessionkit.keys import check_count, check_text
@@ -98,7 +98,7 @@ class SessionRecord(msgspec.Struct):
     def merge(self, attributes: Mapping[str, JSON]) -> bool:
         """Merge attributes key by key, None removing its key; whether that changed anything."""
         merged = {name: value for name, value in (self.attributes | dict(attributes)).items() if value is not None}
-        if encode_json(merged, "attributes") == encode_json(self.attributes, "attributes"):
+        if encode_json(merged, "attributes", max_bytes=MAX_MESSAGE_BYTES) == encode_json(self.attributes, "attributes"):
             return False
         self.attributes = _own(merged)
         self.revision += 1
@@ -247,12 +247,12 @@ def check_attributes(attributes: Mapping[str, JSON]) -> None:
 
     Raises:
         TypeError: they are no mapping.
-        InvalidMessageError: one of them can't.
+        InvalidMessageError: one of them can't, or they take more than 64 MiB of JSON.
     """
     if not isinstance(attributes, Mapping):
         msg = f"attributes must be a mapping, not {type(attributes).__name__}"
         raise TypeError(msg)
-    encode_json(dict(attributes), "attributes")
+    encode_json(dict(attributes), "attributes", max_bytes=MAX_MESSAGE_BYTES)
 
 
 def check_context(context: SessionContext) -> None:

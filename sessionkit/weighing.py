@@ -87,10 +87,9 @@ def message_weight(message: ChatMessage, most: int) -> int:
     return most - left
 
 
-def too_large(what: str, size: str, most: int) -> InvalidMessageError:
+def too_large(what: str, size: str, limit: str) -> InvalidMessageError:
     """The error that says the limit, and what to do."""
-    hint = "keep what is large elsewhere and say where, or raise the limit"
-    return InvalidMessageError(f"{what} takes {size} bytes; max_message_bytes is {most}: {hint}")
+    return InvalidMessageError(f"{what} {size} bytes; {limit}: keep what is large elsewhere, and say where")
 
 
 def _calls_left(calls: Iterable[ToolCall], left: int) -> int:
