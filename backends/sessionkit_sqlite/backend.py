@@ -107,7 +107,10 @@ class SQLiteBackend(RecordBackend):
             if newest is None:
                 newest = rows.append(connection, session_key, *values)
                 self._tails.note(session_key, newest)
-            self._tidy_now_and_then(connection, 1, is_due=newest % settling.EVERY == 0)
+            self._until_settling -= 1
+            self._until_check -= 1
+            if self._until_settling <= 0 or self._until_check <= 0 or newest % settling.EVERY == 0:
+                self._tidy(connection, 1)
 
     def remove_last(self, session_key: str, /) -> bool:
         check_session_key(session_key)
@@ -329,12 +332,15 @@ class SQLiteBackend(RecordBackend):
         ):
             return None if session is None else change(session.record)
 
-    def _tidy_now_and_then(self, connection: sqlite3.Connection, added: int, *, is_due: bool = False) -> None:
-        """Settle, and index what has come together, where this process has added enough since it last did."""
+    def _tidy_now_and_then(self, connection: sqlite3.Connection, added: int) -> None:
+        """`_tidy`, where this process has added enough since it last did."""
         self._until_settling -= added
         self._until_check -= added
-        if self._until_settling > 0 and self._until_check > 0 and not is_due:
-            return
+        if self._until_settling <= 0 or self._until_check <= 0:
+            self._tidy(connection, added)
+
+    def _tidy(self, connection: sqlite3.Connection, added: int) -> None:
+        """Settle, and index what has come together."""
         self._until_settling = settling.EVERY
         try:
             with transaction(connection):

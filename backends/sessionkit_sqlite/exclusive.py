@@ -36,7 +36,10 @@ class Exclusive(ABC):
         self._inheriting = threading.Lock()
 
     def take(self, user: object, timeout: float = math.inf) -> bool:
-        """Hold it, after whoever does; whether that was had in time. Who holds it already may ask again."""
+        """Hold it, after whoever does; whether that was had in time. Who holds it already may ask again.
+
+        Not after a call of this very thread, which a signal handler has interrupted and which can't end before.
+        """
         started = time.monotonic()
         gate = threading.Lock()
         gate.acquire()
@@ -45,7 +48,7 @@ class Exclusive(ABC):
             self.waiting.append(waiter)
             while self.holder.setdefault(None, user) is not user and not self._inherited(user):
                 left = started + timeout - time.monotonic()
-                if left <= 0:
+                if left <= 0 or self.is_held_below(frame_at(1)):
                     return False
                 gate.acquire(timeout=min(left, _LOOK))
                 if waiter not in self.waiting:  # called, but somebody was quicker
@@ -54,6 +57,15 @@ class Exclusive(ABC):
             with suppress(ValueError):
                 self.waiting.remove(waiter)
         return True
+
+    def is_held_below(self, frame: FrameType | None) -> bool:
+        """Whether a call that has led to this one holds it."""
+        holder = self.holder.get(None)
+        while frame is not None:
+            if frame is holder:
+                return True
+            frame = frame.f_back
+        return False
 
     def let_go(self, user: object) -> None:
         """Hold it no more, and wait for it no more; nothing where somebody else does, or nobody."""

@@ -8,12 +8,15 @@ the log away from under them.
 import os
 import sqlite3
 from contextlib import closing, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from sessionkit.errors import BackendUnavailableError
+from sessionkit.private import copy_to, make_folders, open_beside
 from sessionkit_sqlite.failures import shown
+from sessionkit_sqlite.log import BOUND, PAGES
 from sessionkit_sqlite.schema import VERSION, check_version, migrate
 from sessionkit_sqlite.terms import adopt_index
 
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
     from tempfile import TemporaryDirectory
 
 State = tuple[tuple[int, int, int] | None, tuple[int, int, int] | None]
+
+MARK = 16
+"""How many bytes the mark of a writer has, in the lock file."""
 
 _LONGEST_TIMEOUT = 2_000_000.0  # seconds; SQLite counts milliseconds in 31 bits
 
@@ -50,11 +56,29 @@ def check_first(path: Path) -> None:
 
 
 def open_lock_file(path: Path) -> int:
-    """The lock file, open; it, the database and their folder are made for their owner only, where they are missing."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not path.exists():
-        _create_empty(path)
-    return os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """The lock file, open, with room for a mark; it and its folder are made for their owner only."""
+    make_folders(path.parent)
+    descriptor = open_beside(f"{path}-lock", os.O_RDWR | os.O_CREAT)
+    try:
+        if os.fstat(descriptor).st_size < MARK:
+            os.pwrite(descriptor, bytes(MARK), 0)  # perhaps over another's, who then looks again
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def create_where_missing(path: Path) -> None:
+    """Make the file for its owner only. The caller holds the file lock.
+
+    A log of a file that was deleted is set aside: it may hold the last messages there are, and SQLite would remove it.
+    """
+    if path.exists():
+        return
+    log = _log_of(path)
+    if log.exists():
+        log.rename(f"{path}.lost-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-wal")
+    _create_empty(path)
 
 
 def connect_to_write(path: Path, timeout: float, synchronous: str) -> sqlite3.Connection:
@@ -64,9 +88,9 @@ def connect_to_write(path: Path, timeout: float, synchronous: str) -> sqlite3.Co
         check_version(connection, path)  # before the first pragma that would write
         connection.execute("PRAGMA page_size = 2048")  # of a new file: an append writes one, and messages are short
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA wal_autocheckpoint = 2000")  # pages: 4 MB, as SQLite has it
+        connection.execute(f"PRAGMA wal_autocheckpoint = {PAGES}")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
-        connection.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
+        connection.execute(f"PRAGMA journal_size_limit = {BOUND}")
         migrate(connection, path)
         adopt_index(connection)
     except BaseException:
@@ -106,7 +130,7 @@ def connect_to_copy(path: Path, timeout: float) -> "tuple[sqlite3.Connection, Te
     try:
         copy = Path(folder.name) / "copy.db"
         for source, target in ((path, copy), (_log_of(path), _log_of(copy))):
-            target.write_bytes(source.read_bytes())
+            copy_to(source, target)
         return _checked(_connect(copy, timeout, "?mode=rw"), path), folder
     except BaseException:
         folder.cleanup()

@@ -8,20 +8,23 @@ import os
 import sqlite3
 import threading
 import time
-from abc import abstractmethod
 from contextlib import suppress
+from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
+from mmap import PROT_READ, mmap
 from pathlib import Path
-from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Literal, cast, get_args
 from weakref import WeakValueDictionary
 
-from sessionkit.errors import BackendClosedError, BackendUnavailableError
+from sessionkit.errors import BackendUnavailableError
 from sessionkit.forks import survive_forks
-from sessionkit.locks import acquire, release
+from sessionkit.locks import acquire
 from sessionkit.os_errors import unavailable
-from sessionkit_sqlite.exclusive import Exclusive, frame_at
-from sessionkit_sqlite.failures import check_path, raise_mapped, shown
+from sessionkit_sqlite.connected import Connected, check_not_lost
+from sessionkit_sqlite.exclusive import frame_at
+from sessionkit_sqlite.failures import check_path, shown
+from sessionkit_sqlite.log import Log
 from sessionkit_sqlite.opening import (
+    MARK,
     State,
     check_first,
     connect_at_rest,
@@ -29,9 +32,11 @@ from sessionkit_sqlite.opening import (
     connect_live,
     connect_to_copy,
     connect_to_write,
+    create_where_missing,
     open_lock_file,
     state_of,
 )
+from sessionkit_sqlite.place import Identity, identity
 
 if TYPE_CHECKING:
     from tempfile import TemporaryDirectory
@@ -39,7 +44,10 @@ if TYPE_CHECKING:
 Mode = Literal["rw", "ro"]
 Synchronous = Literal["normal", "full"]
 
-_PATIENCE = 10  # seconds that `close` waits for a call to end
+LOOK_EVERY = 64
+"""After so many uses a writer looks at what it can't look at each time."""
+
+_EXCLUSIVE = LOCK_EX | LOCK_NB
 
 # A log is without its index for a moment whenever somebody opens or closes the file; after so many seconds, a crash
 # left it. It is never copied where this process has the file open itself: to read it would drop SQLite's locks.
@@ -69,6 +77,7 @@ class Store:
         # whatever becomes of the working directory.
         check_path(path)
         self.path = Path(os.path.realpath(path))
+        check_not_lost(self.path)
         self.name = shown(self.path)
         self.mode: Mode = mode
         self.synchronous: Synchronous = synchronous
@@ -103,126 +112,34 @@ class Store:
         # What SQLite remembers of its locks would go along to the child, the locks would not: whichever side closed
         # first would take the log away from under the other. So nothing is open while the process forks.
         for connected in (self.writing, self.reading):
-            connected.take(self)
-            connected.disconnect()
+            connected.before_fork()
 
     def _after_fork_in_parent(self) -> None:
         for connected in (self.reading, self.writing):
-            connected.let_go(self)
+            connected.let_go(connected)
 
     def _after_fork_in_child(self) -> None:
         for connected in (self.reading, self.writing):
-            connected.reset()
+            connected.after_fork_in_child()
 
 
 _writers: "WeakValueDictionary[int, Store]" = WeakValueDictionary()  # not a set: others can't add while it is copied
 
 
-class _Connected(Exclusive):
-    """A connection, opened when it is first needed; entering gives it to one thread at a time.
-
-    Only by ``with`` itself, in a function that is no generator: where that has ended, so has the use.
-    """
-
-    def __init__(self, store: Store) -> None:
-        super().__init__()
-        self.store = store
-        self.connection: sqlite3.Connection | None = None
-
-    def __enter__(self) -> sqlite3.Connection:
-        store = self.store
-        user = frame_at(1)
-        try:
-            since = None if self.holder.setdefault(None, user) is user else self._wait(user)
-            if store.closed:
-                msg = f"{store.name} was closed"
-                raise BackendClosedError(msg)
-            self._prepare(since)
-            if self.connection is None:
-                self.connection = self._connect()
-        except BaseException as error:
-            self._leave(user)
-            raise_mapped(error, store.path)
-            raise
-        return self.connection
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        try:
-            self._check_use(error)
-            self.recover()
-            self.pass_on()
-        except BaseException:
-            self._leave(frame_at(1))
-            raise
-        if error is not None:
-            raise_mapped(error, self.store.path)
-
-    def _leave(self, user: FrameType) -> None:
-        """Whatever went wrong, be it Ctrl-C on the way out."""
-        if self.holder.get(None) is user:
-            try:
-                self.recover()
-            finally:
-                self.let_go(user)
-
-    def _wait(self, user: FrameType) -> float:
-        """Hold it after another thread; when the waiting began."""
-        started = time.monotonic()
-        if not self.take(user, self.store.busy_timeout):
-            msg = f"{self.store.name} was in use by another thread for {self.store.busy_timeout:g} seconds"
-            raise BackendUnavailableError(f"{msg}; try again, or raise busy_timeout", retryable=True)
-        return started
-
-    def close(self) -> None:
-        """Disconnect, after the call that is using the connection, which is interrupted each second."""
-        # Closing a connection that another thread is using would crash the interpreter.
-        user = frame_at(0)
-        for _ in range(_PATIENCE):
-            try:
-                if self.take(user, 1):
-                    self.disconnect()
-                    return
-            finally:
-                self.let_go(user)
-            connection = self.connection
-            if connection is not None:
-                with suppress(sqlite3.Error):  # another thread has closed it meanwhile
-                    connection.interrupt()
-        # Whoever holds it will not end, or waits for this very call; the connection goes with the process.
-
-    def recover(self) -> None:
-        """Let go of what a use leaves behind, ended or not."""
-        if self.connection is not None and self.connection.in_transaction:
-            with suppress(sqlite3.Error):
-                self.connection.execute("ROLLBACK")
-
-    def disconnect(self) -> None:
-        """Close the connection; the next use opens it anew. The caller holds this."""
-        if self.connection is not None:
-            self.connection.close()
-            self.connection = None
-
-    @abstractmethod
-    def _connect(self) -> sqlite3.Connection:
-        """A connection, made ready for use."""
-
-    def _prepare(self, since: float | None) -> None:
-        """Before each use, whose waiting began then."""
-
-    def _check_use(self, error: BaseException | None) -> None:
-        """Raise where a use, with an error or without one, was not what it seemed."""
-
-
-class _Reading(_Connected):
+class _Reading(Connected):
     """Beside the connection that writes."""
 
+    def _prepare(self, since: float | None) -> None:
+        del since
+        if self.connection is not None:
+            self.place.check()
+
     def _connect(self) -> sqlite3.Connection:
+        self.hold_place()
         return connect_beside_writer(self.store.path, self.store.busy_timeout)
 
 
-class _ReadingOnly(_Connected):
+class _ReadingOnly(Connected):
     """Where nothing may be written. What that takes depends on who else has the file open, so each use looks.
 
     At rest the file is read as immutable, without a trace and without a lock. A log without its index, left by a crash
@@ -244,8 +161,15 @@ class _ReadingOnly(_Connected):
 
     def _prepare(self, since: float | None) -> None:
         del since
-        if self.state is not None and self.state != state_of(self.store.path):
-            self.disconnect()
+        if self.connection is None:
+            return
+        if self.state is None:
+            with suppress(BackendUnavailableError):
+                self.place.check()
+                return
+        elif self.state == state_of(self.store.path):
+            return
+        self.disconnect()
 
     def _connect(self) -> sqlite3.Connection:
         path = self.store.path
@@ -257,6 +181,7 @@ class _ReadingOnly(_Connected):
         started = time.monotonic()
         while (waited := time.monotonic() - started) < _OPENING:
             before = state_of(path)
+            self.hold_place()
             try:
                 if self._attempt(before, may_copy=waited > _AT_REST and not here):
                     return cast("sqlite3.Connection", self.connection)
@@ -290,7 +215,7 @@ class _ReadingOnly(_Connected):
             raise BackendUnavailableError(msg, retryable=True) from error
 
 
-class Writing(_Connected):
+class Writing(Connected):
     """Also holds the file lock while it is entered. In the lock file stands the mark of who had it last.
 
     Attributes:
@@ -304,6 +229,9 @@ class Writing(_Connected):
         self.mark = b""
         self.use = 0
         self.is_undisturbed = False
+        self.log = Log(store.path)
+        self._marks: mmap | bytes = b""  # of the lock file, mapped: a tenth of what it takes to read them
+        self._lock_identity: Identity | None = None
 
     def __del__(self) -> None:
         self._close_lock_file()
@@ -312,33 +240,62 @@ class Writing(_Connected):
         super().disconnect()
         self._close_lock_file()
 
+    def after_fork_in_child(self) -> None:
+        super().after_fork_in_child()
+        self._close_lock_file()
+
     def _connect(self) -> sqlite3.Connection:
-        return connect_to_write(self.store.path, self.store.busy_timeout, self.store.synchronous)
+        create_where_missing(self.store.path)
+        self.hold_place()
+        connection = connect_to_write(self.store.path, self.store.busy_timeout, self.store.synchronous)
+        self.log.hold()
+        return connection
 
     def _prepare(self, since: float | None) -> None:
-        if self.lock_file is None:
-            if self.store.mode == "ro":
-                msg = f"{self.store.name} was opened with mode=ro, so nothing can be written"
-                raise BackendUnavailableError(msg)
-            self.lock_file = open_lock_file(self.store.path)
-            self.mark = os.urandom(16)
-        acquire(self.lock_file, timeout=self.store.busy_timeout, since=since, path=self.store.name)
+        lock_file = self.lock_file
+        if lock_file is None:
+            lock_file = self._open_lock_file()
+        try:
+            flock(lock_file, _EXCLUSIVE)
+        except BlockingIOError:
+            acquire(lock_file, timeout=self.store.busy_timeout, since=since, path=self.store.name)
         self.use += 1
-        self.is_undisturbed = os.pread(self.lock_file, 16, 0) == self.mark
+        if self.connection is not None:
+            self.place.check()
+            if self.use % LOOK_EVERY == 0 or self.log.is_lost:
+                self.place.check_path()
+                self.log.look_after(self.connection)
+                if identity(f"{self.store.path}-lock") != self._lock_identity:  # deleted, or another: so we take that
+                    self._close_lock_file()
+                    self._prepare(since)
+                    return
+        self.is_undisturbed = self._marks[:MARK] == self.mark
         if not self.is_undisturbed:
-            try:
-                os.pwrite(self.lock_file, self.mark, 0)
-            except OSError:  # no room: then at least nobody else's stands there
-                os.ftruncate(self.lock_file, 0)
+            os.pwrite(lock_file, self.mark, 0)
 
     def recover(self) -> None:
         try:
-            super().recover()
+            if self.connection is not None and self.connection.in_transaction:
+                super().recover()
         finally:
             if self.lock_file is not None:
-                release(self.lock_file)
+                flock(self.lock_file, LOCK_UN)
+
+    def _open_lock_file(self) -> int:
+        if self.store.mode == "ro":
+            msg = f"{self.store.name} was opened with mode=ro, so nothing can be written"
+            raise BackendUnavailableError(msg)
+        lock_file = open_lock_file(self.store.path)
+        self._marks = mmap(lock_file, MARK, prot=PROT_READ)
+        status = os.fstat(lock_file)
+        self._lock_identity = status.st_dev, status.st_ino
+        self.mark = os.urandom(MARK)
+        self.lock_file = lock_file  # at last, should Ctrl-C strike
+        return lock_file
 
     def _close_lock_file(self) -> None:
         descriptor, self.lock_file = self.lock_file, None
         if descriptor is not None:
+            if isinstance(self._marks, mmap):
+                self._marks.close()
             os.close(descriptor)

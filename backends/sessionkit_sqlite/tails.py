@@ -7,10 +7,11 @@ from sessionkit_sqlite.store import Writing
 
 _MOST = 1024
 
-# The time is NULL, which the table refuses, where somebody has deleted the session who is none of us.
+# The time is NULL, which the table refuses, where somebody has deleted the session, or given a higher position, who is
+# none of us: with a lock file of his own, because this one was deleted.
 _INSERT = """
 INSERT INTO messages (id, created_at, turns, tool_calls, message)
-VALUES (?, (SELECT ? FROM sessions WHERE number = ?), ?, ?, CAST(? AS TEXT))
+VALUES (?, (SELECT ? FROM sessions WHERE number = ? AND last_position < ? & 0xFFFFFFFF), ?, ?, CAST(? AS TEXT))
 """
 
 
@@ -41,7 +42,7 @@ class Tails:
         moment = max(moment, latest)
         newest += 1
         try:
-            connection.execute(_INSERT, (newest, moment, newest >> 32, *values))
+            connection.execute(_INSERT, (newest, moment, newest >> 32, newest, *values))
         except sqlite3.IntegrityError:  # or has added one
             return None
         self._known[session_key] = (newest, moment)

@@ -14,10 +14,13 @@ from typing import Any
 import pytest
 
 from sessionkit import BackendUnavailableError, ChatMessage
-from sessionkit_sqlite import SQLiteBackend, backend, exclusive, rows, store
+from sessionkit_sqlite import SQLiteBackend, backend, connected, exclusive, log, place, rows, store
 
 X = ChatMessage.user("x")
-OURS = {module.__file__ for module in (backend, exclusive, rows, store, sys.modules["sessionkit.locks"])}
+OURS = {
+    module.__file__
+    for module in (backend, connected, exclusive, log, place, rows, store, sys.modules["sessionkit.locks"])
+}
 
 USES: dict[str, Callable[[SQLiteBackend], object]] = {
     "append": lambda opened: opened.append("k", X),
@@ -135,11 +138,11 @@ def test_a_transaction_that_was_left_open_is_rolled_back(path: Path) -> None:
 
 
 def test_a_use_within_a_use_inherits_nothing(path: Path) -> None:
-    """A signal handler that writes while its thread writes waits in vain, as it must: the outer call is not over."""
-    with SQLiteBackend(path, busy_timeout=0.1) as opened:
+    """A call within the use of a call is refused, not let in: the outer one is not over."""
+    with SQLiteBackend(path) as opened:
         with opened._store.writing as connection:
             connection.execute("BEGIN")
-            with pytest.raises(BackendUnavailableError):
+            with pytest.raises(BackendUnavailableError, match="signal handler"):
                 opened.append("k", X)
             assert connection.in_transaction
             connection.execute("COMMIT")
@@ -212,7 +215,7 @@ def test_threads_take_turns(path: Path) -> None:
 
 def test_close_gives_up_on_a_use_that_does_not_end(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Closing ends all the same."""
-    monkeypatch.setattr(store, "_PATIENCE", 1)
+    monkeypatch.setattr(connected, "_PATIENCE", 1)
     opened = SQLiteBackend(path)
     opened._store.writing.take(path)
     opened.close()

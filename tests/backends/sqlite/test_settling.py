@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sessionkit import ChatMessage, SessionContext, SessionQuery, ToolCall
+from sessionkit import BackendUnavailableError, ChatMessage, SessionContext, SessionQuery, ToolCall
 from sessionkit.clock import to_datetime
 from sessionkit_sqlite import SQLiteBackend, settling
 from sessionkit_sqlite.rows import transaction
@@ -292,7 +292,7 @@ class TestTails:
             assert texts == [str(number) for number in range(i, 40, 5)]
 
     def test_no_room_for_a_mark(self, path: Path, backend: SQLiteBackend, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Who can't leave a mark in the lock file takes away that of the last writer, who then looks again."""
+        """Who can't leave a mark in the lock file writes nothing: else the last writer would not look again."""
 
         def full(*_: object) -> int:
             raise OSError(28, "No space left on device")
@@ -302,12 +302,13 @@ class TestTails:
                 backend.append("k", ChatMessage.user("x"))
             with monkeypatch.context() as patch:
                 patch.setattr("sessionkit_sqlite.store.os.pwrite", full)
-                other.write("k", append=[ChatMessage.user("y")])
-                other.remove_last("k")
+                with pytest.raises(BackendUnavailableError, match="free some space"):
+                    other.write("k", append=[ChatMessage.user("y")])
             backend.append("k", ChatMessage.user("and on"))
+            other.append("k", ChatMessage.user("y"))
         metadata = backend.get_session_metadata("k")
         assert metadata is not None
-        assert metadata.message_count == len(backend.load("k")) == 4
+        assert metadata.message_count == len(backend.load("k")) == 5
 
     @pytest.mark.parametrize(
         ("change", "left"),

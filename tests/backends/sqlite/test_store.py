@@ -206,9 +206,18 @@ def test_waiting_for_another_process_ends(path: Path) -> None:
 def test_waiting_for_another_thread_ends(path: Path) -> None:
     """A thread that holds the connection for too long gives our error to the others."""
     with SQLiteBackend(path, busy_timeout=0.1) as backend:
-        with backend._store.writing, pytest.raises(BackendUnavailableError) as caught:
-            backend.append("k", ChatMessage.user("x"))
-        assert caught.value.retryable
+        raised: list[BackendUnavailableError] = []
+
+        def wait() -> None:
+            with pytest.raises(BackendUnavailableError, match="another thread") as caught:
+                backend.append("k", ChatMessage.user("x"))
+            raised.append(caught.value)
+
+        thread = threading.Thread(target=wait)
+        with backend._store.writing:
+            thread.start()
+            thread.join()
+        assert raised[0].retryable
         backend.append("k", ChatMessage.user("x"))
 
 
