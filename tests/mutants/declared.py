@@ -30,6 +30,7 @@ class Mutant:
         promises: the ids of the promises that catch it, each by itself.
         raises: what the bug itself raises, where it is an exception; any other must show as a failed assertion.
         on_disk: whether other objects and processes see what one has written.
+        violations: what torture finds, by kind; of those that no promise of the suite catches by itself.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Mutant:
     promises: tuple[str, ...]
     raises: tuple[type[Exception], ...]
     on_disk: bool
+    violations: tuple[str, ...] = ()
 
 
 MUTANTS: dict[str, Mutant] = {}
@@ -55,15 +57,40 @@ def caught_by(
     """
 
     def declare(kind: Kind) -> Kind:
-        name = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", kind.__name__).lower()
-        bug = " ".join((inspect.getdoc(kind) or "").partition("\n\n")[0].split())
-        if name in MUTANTS or not bug or not promises:
-            msg = f"{kind.__qualname__} needs a name of its own, a docstring and a promise"
-            raise ValueError(msg)
-        MUTANTS[name] = Mutant(name, kind, kind.__module__.rpartition(".")[2], bug, promises, raises, on_disk)
-        return kind
+        return _declare(kind, promises, raises=raises, on_disk=on_disk)
 
     return declare
+
+
+def found_by(*violations: str) -> Callable[[Kind], Kind]:
+    """Declare the class a mutant, made with its path, in which torture must find one of those kinds of violations.
+
+    Raises:
+        ValueError: as `caught_by`.
+    """
+
+    def declare(kind: Kind) -> Kind:
+        return _declare(kind, (), on_disk=True, violations=violations)
+
+    return declare
+
+
+def _declare(
+    kind: Kind,
+    promises: tuple[str, ...],
+    *,
+    raises: tuple[type[Exception], ...] = (),
+    on_disk: bool,
+    violations: tuple[str, ...] = (),
+) -> Kind:
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", kind.__name__).lower()
+    bug = " ".join((inspect.getdoc(kind) or "").partition("\n\n")[0].split())
+    if name in MUTANTS or not bug or not (promises or violations):
+        msg = f"{kind.__qualname__} needs a name of its own, a docstring and a promise"
+        raise ValueError(msg)
+    area = kind.__module__.rpartition(".")[2]
+    MUTANTS[name] = Mutant(name, kind, area, bug, promises, raises, on_disk, violations)
+    return kind
 
 
 class Change(TypedDict, total=False):

@@ -18,6 +18,9 @@ conformance suite on every one of them: each promise named beside a mutant must 
 or by the error that is the bug itself; and what the mutants are made of must break none of those promises. Every
 promise of the suite catches at least one mutant, so no test of the suite is idle.
 
+Those of *tortured* are caught by `sessionkit.testing.torture`, which finds one of the violations named beside them;
+`tests/testing/test_torture_mutants.py` runs it.
+
 To add one, write the class in the module of its area, say its bug in the first paragraph of its docstring, and name
 what catches it: `@caught_by("promise.id")`. A mutant that nothing catches shows a test that the suite lacks.
 
@@ -43,5 +46,7 @@ def text() -> str:
         lines.append(f"| **{area}** | | |")
         for mutant in mutants:
             bug = mutant.bug.replace("|", "\\|")
-            lines.append(f"| {mutant.name} | {bug} | {', '.join(f'`{promise}`' for promise in mutant.promises)} |")
+            caught_by = [f"`{promise}`" for promise in mutant.promises]
+            caught_by += [f"torture: {violation}" for violation in mutant.violations]
+            lines.append(f"| {mutant.name} | {bug} | {', '.join(caught_by)} |")
     return _INTRODUCTION + "\n".join(lines) + "\n"

@@ -123,11 +123,11 @@ class Alone:
             if not fitting:
                 expected = f"{step.operation} to give {' or '.join(repr(_answers(did, each)[0]) for each in before)}"
                 yield Violation("answer", did.key, expected, repr(did.result), self.about(did.key))
-            known.candidates = _distinct(after(each, step) for each in fitting or before)
+            known.candidates = _distinct(_changed(each, did) for each in fitting or before)
             known.written.update(step.added)
             yield from self._revision(did, known)
         elif did.in_doubt:
-            known.candidates = _distinct([*before, *(after(each, step) for each in before)])
+            known.candidates = _distinct([*before, *(_changed(each, did) for each in before)])
             known.written.update(step.added)
         elif did.failure and did.failure.outcome is None and (len(before) == 1 or did.failure.kind not in _UNSURE):
             said = f"{did.failure.kind}: {did.failure.text}"
@@ -155,33 +155,33 @@ def blame(
     candidates: Sequence[Session], found: Session, written: set[str], refused: set[str]
 ) -> Iterator[tuple[str, str, str]]:
     """What is wrong with a session that is none of what it may be: the kind, what was expected, and what was found."""
-    expected = min(candidates, key=lambda each: _distance(each, found))
-    wanted, names = expected["contents"], found["contents"]
-    said = (f"{len(wanted)} messages, the last {wanted[-3:]}", f"{len(names)}, the last {names[-3:]}")
-    missing: list[str] = [name for name in wanted if name not in names]
-    extra: list[str] = [name for name in names if name not in wanted]
-    torn: list[str] = [name for name in names if name.startswith(TORN)]
-    if torn:
-        yield "torn", said[0], torn[0]
-    if missing and not torn:
-        yield "lost", said[0], f"{said[1]}; missing: {' '.join(missing[:5])}"
+    possible: list[list[str]] = [each["contents"] for each in candidates]
+    names: list[str] = found["contents"]
+    expected = " or ".join(f"{len(each)} messages, the last {each[-3:]}" for each in possible)
+    said = f"{len(names)}, the last {names[-3:]}"
+    torn = [name for name in names if name.startswith(TORN)]
+    missing = [name for name in possible[0] if all(name in each for each in possible) and name not in names]
+    extra = [name for name in names if not any(name in each for each in possible) and name not in torn]
     twice = [name for name, times in Counter(names).items() if times > 1]
+    if torn:
+        yield "torn", expected, torn[0]
+    elif missing:
+        yield "lost", expected, f"{said}; missing: {' '.join(missing[:5])}"
     if twice:
-        yield "twice", said[0], f"{said[1]}; twice: {' '.join(twice[:5])}"
-    whole = [name for name in extra if not name.startswith(TORN)]
-    if whole:
-        kind = "applied" if whole[0] in refused else "back again" if whole[0] in written else "invented"
-        yield kind, said[0], f"{said[1]}; not expected: {' '.join(extra[:5])}"
-    if wanted != names and not (missing or extra or twice):
-        yield "out of order", said[0], str(names)
-    for field in expected.keys() - {"contents"}:
-        if expected[field] != found[field]:
-            yield f"{field} lost", f"{field} {expected[field]!r}", repr(found[field])
-
-
-def _distance(expected: Session, found: Session) -> int:
-    different: set[str] = set(expected["contents"]) ^ set(found["contents"])
-    return len(different) + len([field for field in expected if expected[field] != found[field]])
+        yield "twice", expected, f"{said}; twice: {' '.join(twice[:5])}"
+    if extra:
+        kind = "applied" if extra[0] in refused else "back again" if extra[0] in written else "invented"
+        yield kind, expected, f"{said}; not expected: {' '.join(extra[:5])}"
+    wrong = [field for field in candidates[0] if not any(found[field] == each[field] for each in candidates)]
+    for field in wrong:
+        if field != "contents":
+            yield f"{field} lost", f"{field} {candidates[-1][field]!r}", repr(found[field])
+    if torn or missing or twice or extra or wrong not in ([], ["contents"]):
+        return
+    if any(sorted(each) == sorted(names) for each in possible) and "contents" in wrong:
+        yield "out of order", expected, str(names)
+    else:
+        yield "half done", " or ".join(map(str, candidates)), str(found)
 
 
 def _answers(did: Did, session: Session) -> list[Any]:
@@ -199,6 +199,12 @@ def _answers(did: Did, session: Session) -> list[Any]:
             return [did.result]
         case _:
             return [None]
+
+
+def _changed(session: Session, did: Did) -> Session:
+    """What the session is once that has happened."""
+    nothing_to_do = did.step.operation in {"remove_last", "update_last"} and not session["contents"]
+    return session if nothing_to_do else after(session, did.step)
 
 
 def _distinct(sessions: Iterable[Session]) -> list[Session]:

@@ -19,6 +19,8 @@ KILL_ME = b"k"
 PAUSE_ME = b"p"
 """What a process says to its conductor when it has come to that step."""
 
+_WIPES = frozenset(("clear_messages", "delete_session"))
+
 _REMEMBERED = 20
 """How many removed messages a writer remembers, to search for them."""
 
@@ -55,6 +57,8 @@ class Process:
 
     def do(self, key: str, step: Step, *, then: Callable[[], None] = lambda: None) -> None:
         """One step; calls `then` when it is announced and has not begun."""
+        if is_own(key) and step.operation in _WIPES and not self.quiet:
+            self.do(key, Step("look"))  # before what may be wrong with it is gone
         if step.operation == "fenced write":
             step = step._replace(operation="write", if_revision=self._revision(key))
         elif step.operation == "search" and not step.value:
@@ -67,6 +71,8 @@ class Process:
             self.seen[key] = after(known, step)
             gone = set(known["contents"]) - set(self.seen[key]["contents"])
             self.removed[key].extend(sorted(gone))
+        elif not succeeded and is_own(key) and step.operation not in READS:
+            self.do(key, Step("look"))  # at once, as it can't be told later what came of it
 
     def _did(self, key: str, step: Step, action: Callable[[], Any], *, then: Callable[[], None] = lambda: None) -> bool:
         self._log.announce(key, step)
