@@ -69,6 +69,21 @@ def open_beside(path: str | os.PathLike[str], flags: int) -> int:
     return descriptor
 
 
+def check_beside(path: str | os.PathLike[str]) -> None:
+    """Accept what `open_beside` would open to write, and that there is nothing; for a file that a driver opens.
+
+    Raises:
+        BackendUnavailableError: something else stands in its place.
+        OSError: it can't be looked at.
+    """
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(status.st_mode) or has_other_names(status):
+        raise _in_the_way(path)
+
+
 def has_other_names(status: os.stat_result) -> bool:
     """Whether the file has another name too (a hard link), by which what is written here is changed there."""
     return status.st_nlink > 1

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from sessionkit.errors import BackendUnavailableError
-from sessionkit.private import copy_to, make_folders, open_beside
+from sessionkit.private import check_beside, copy_to, make_folders, open_beside
 from sessionkit_sqlite.failures import shown
 from sessionkit_sqlite.log import BOUND, PAGES
 from sessionkit_sqlite.schema import VERSION, check_version, migrate
@@ -186,6 +186,8 @@ def _create_empty(path: Path) -> None:
 
 
 def _connect(path: Path, timeout: float, query: str = "") -> sqlite3.Connection:
+    for ending in ("-wal", "-shm", "-journal"):
+        check_beside(f"{path}{ending}")  # SQLite follows no symbolic link there, but would write through a hard one
     return sqlite3.connect(
         f"file://{quote(os.fsencode(path))}{query}",
         uri=True,
