@@ -180,7 +180,9 @@ def test_what_was_seen_stays() -> None:
 def test_a_look_that_overlaps() -> None:
     """What is written while somebody looks may be seen, or not."""
     for found in ("a", "a b c"):
-        overlapping = History("shared/0/0").did("append", "a").did("write", "b", "c", slot=1, begun=1, ended=3, result=2)
+        overlapping = (
+            History("shared/0/0").did("append", "a").did("write", "b", "c", slot=1, begun=1, ended=3, result=2)
+        )
         assert overlapping.looked(*found.split(), begun=2).crowd() == []
     assert History("shared/0/0").looked("a").did("append", "a").crowd() == ["invented", "balance"]
 
@@ -222,7 +224,10 @@ def test_fences() -> None:
     assert one.did("write", "g", slot=1, if_revision=4, result=6).crowd() == ["fence"]
     assert shared().did("write", "e", result=2).crowd() == ["revision repeated"]
     assert shared().did("write", "e", result=3, if_revision=3).crowd() == ["fence"]
-    assert shared().did("write", "e", if_revision=3, failure=CONFLICT).looked(*"abcde").crowd() == ["applied", "balance"]
+    assert shared().did("write", "e", if_revision=3, failure=CONFLICT).looked(*"abcde").crowd() == [
+        "applied",
+        "balance",
+    ]
 
 
 def test_errors_of_many() -> None:
@@ -304,9 +309,12 @@ def did_by(session: Session, step: Step) -> Any:
 
 @st.composite
 def legal_histories(draw: st.DrawFn, *, writers: int) -> list[Did]:
-    """What writers do to a store that keeps its promises: each step happens at some moment while it runs, or where it
-    was cut off or is in doubt, perhaps."""
-    numbers, revisions = count(), count(1)
+    """What writers do to a store that keeps its promises.
+
+    Each step happens at some moment while it runs, or where it was cut off or is in doubt, perhaps.
+    """
+    numbers: Iterator[int] = count()
+    revisions: Iterator[int] = count(1)
     session: Session = {"contents": [], "state": None}
     free = [0.0] * writers
     done: list[Did] = []
@@ -318,7 +326,8 @@ def legal_histories(draw: st.DrawFn, *, writers: int) -> list[Did]:
         operation = draw(st.sampled_from([*OPERATIONS, "look", "look"]))
         step = _drawn(draw, operation, len(session["contents"]), numbers)
         if step.operation == "look":
-            result, fate = {**session, "contents": [*session["contents"]]}, "returns"
+            fate = "returns"
+            result: Any = {**session, "contents": [*session["contents"]]}
         else:
             result = did_by(session, step)
             fate = draw(st.sampled_from(["returns"] * 6 + ["cut off", "unknown", "refused"]))
@@ -330,9 +339,9 @@ def legal_histories(draw: st.DrawFn, *, writers: int) -> list[Did]:
         ended = moment + draw(st.floats(0.1, 3))
         free[slot] = ended + 0.01
         failure = {"unknown": UNKNOWN, "refused": NOT_APPLIED}.get(fate)
-        answered = fate not in {"cut off"}
-        result = result if fate == "returns" else None
-        done.append(Did(slot, str(slot), "s", step, begun, ended if answered else None, result, failure))
+        answered = fate != "cut off"
+        gave = result if fate == "returns" else None
+        done.append(Did(slot, str(slot), "s", step, begun, ended if answered else None, gave, failure))
     end = 1000.0
     done.append(Did(0, "end", "s", Step("look"), end, end + 1, {**session, "contents": [*session["contents"]]}))
     return done

@@ -48,7 +48,7 @@ def term_of(name: str) -> str:
 
 
 def _body(drawn: int) -> str:
-    size = _LARGE if drawn % 97 == 0 else _MIDDLING if drawn % 11 == 0 else _SMALL
-    size = drawn // 97 % size
+    size = _LARGE if drawn % 293 == 0 else _MIDDLING if drawn % 23 == 0 else _SMALL
+    size = drawn // 293 % size
     start = drawn % len(_SIGNS)
     return (_SIGNS[start:] + _SIGNS * (size // len(_SIGNS) + 1))[:size]

@@ -11,10 +11,10 @@ from sessionkit import CoreBackend, capabilities
 from sessionkit.testing import _powers
 from sessionkit.testing._worker import Step, steps
 
-LIVES = 5
+LIVES = 8
 """How many lives each process has in a round; after a round all is quiet, and everything is looked at."""
 
-_LONGEST = 300
+_LONGEST = 200
 """How many steps the longest life has; most are far shorter, so that first steps are met as often as later ones."""
 
 _OWN = 2
@@ -155,9 +155,9 @@ def course(life: Life, powers: Powers) -> Iterator[tuple[str, Step]]:
     going |= {key: _crowd_steps(f"{life}.c{i}", crowds[key]) for i, key in enumerate(crowds)}
     while True:
         drawn = chance.random()
-        if drawn < 0.04:
-            yield chance.choice(own), Step(chance.choice(["look", "search", "search"]))
-        elif drawn < 0.05:
+        if drawn < 0.025:
+            yield chance.choice(own), Step(chance.choice(["look", "search"]))
+        elif drawn < 0.03:
             yield "", Step("list")
         else:
             key = chance.choice(own if drawn < 0.5 else list(crowds))
