@@ -32,8 +32,8 @@ from sessionkit_jsonl.compaction import known_time
 from sessionkit_jsonl.floor import RevisionFloor
 from sessionkit_jsonl.folder import Folder, warn_left_out
 from sessionkit_jsonl.log import SessionLog
-from sessionkit_jsonl.reading import Entry
 from sessionkit_jsonl.slots import Locked, Slots
+from sessionkit_jsonl.standing import Entry
 from sessionkit_jsonl.view import SessionView
 
 Mode = Literal["rw", "ro"]
@@ -46,8 +46,7 @@ class JSONLBackend(RecordBackend):
     acknowledged survives the death of the process.
 
     Args:
-        folder: where the files are; created, for its owner alone, where it is missing. (Folders that lead to it are
-            created too, as the process creates any.)
+        folder: where the files are; created, for its owner alone, where it is missing, as are folders that lead to it.
         lock_timeout: how many seconds to wait for another writer.
         max_message_bytes: how many bytes of JSON a message may take.
         fsync: whether what was acknowledged survives a power cut too; each write then waits for the disk.

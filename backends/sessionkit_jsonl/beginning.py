@@ -8,7 +8,8 @@ read here can be out of place, however they lie; and those that can't be read do
 """
 
 from sessionkit_jsonl.lines import BEGINNING, parse
-from sessionkit_jsonl.reading import Entry, Scan, Standing
+from sessionkit_jsonl.scanning import Scan
+from sessionkit_jsonl.standing import Entry, Standing
 from sessionkit_jsonl.window import BrokenChainError, Window
 
 

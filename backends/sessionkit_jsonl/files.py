@@ -10,21 +10,13 @@ from types import TracebackType
 from sessionkit.clock import EARLIEST, LATEST
 from sessionkit.errors import BackendUnavailableError, CorruptSessionError, Outcome
 from sessionkit.os_errors import unavailable
+from sessionkit.private import FILE, GUARDS, IRREGULAR, has_other_names, make_folders
 
-OWNER_ONLY = 0o600
-FOLDER_OWNER_ONLY = 0o700
-
-# A symbolic link in the place of a session is refused, and opening a pipe there doesn't block.
-_GUARDS = os.O_NOFOLLOW | os.O_NONBLOCK
-
-READ = os.O_RDONLY | _GUARDS
-CHANGE = os.O_RDWR | os.O_APPEND | _GUARDS
+READ = os.O_RDONLY | GUARDS
+CHANGE = os.O_RDWR | os.O_APPEND | GUARDS
 CREATE = CHANGE | os.O_CREAT
-CREATE_IN_PLACE = os.O_RDWR | os.O_CREAT | _GUARDS
-_FRESH = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _GUARDS
-
-# What opening gives for a symbolic link, a folder and a socket.
-_IRREGULAR = {errno.ELOOP, errno.EISDIR, errno.ENXIO}
+CREATE_IN_PLACE = os.O_RDWR | os.O_CREAT | GUARDS
+_FRESH = os.O_WRONLY | os.O_CREAT | os.O_EXCL | GUARDS
 
 
 class OSErrors:
@@ -67,13 +59,18 @@ def absolute(path: str | os.PathLike[str]) -> str:
 def make_folder(path: str, *, sync: bool) -> None:
     """Create the folder for its owner alone; one that is there stays as it is.
 
-    Folders that lead to it are created as the process creates any: where its umask is the usual one, for all to read.
+    So are folders that lead to it.
     """
+    leading = [Path(path), *Path(path).parents][:-1]
     with OSErrors(path):
-        missing = [each for each in (Path(path), *Path(path).parents) if not each.exists()] if sync else []
-        Path(path).mkdir(FOLDER_OWNER_ONLY, parents=True, exist_ok=True)
-        for each in missing:
+        missing = {each for each in leading if not each.exists()}
+        make_folders(path)
+    for each in leading if sync else ():  # all, for whoever made the others may not have waited for the disk
+        try:
             sync_folder(str(each))
+        except BackendUnavailableError:
+            if each in missing:  # another may stand in a folder that we can't read
+                raise
 
 
 def check_still_there(path: str) -> None:
@@ -104,12 +101,17 @@ def open_session(path: str, flags: int) -> int:
     """
     msg = f"{path} is no regular file, so no session can be kept there; move it away"
     try:
-        descriptor = os.open(path, flags, OWNER_ONLY)
+        descriptor = os.open(path, flags, FILE)
     except OSError as error:
-        if error.errno in _IRREGULAR:
+        if error.errno in IRREGULAR:
             raise CorruptSessionError(msg, where=path) from error
         raise
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    status = os.fstat(descriptor)
+    if flags & os.O_RDWR and has_other_names(status):
+        os.close(descriptor)
+        msg = f"{path} has other names (hard links), by which a write here would change a file elsewhere; copy it"
+        raise CorruptSessionError(msg, where=path)
+    if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
         raise CorruptSessionError(msg, where=path)
     return descriptor
@@ -133,7 +135,11 @@ def read(descriptor: int, start: int, end: int) -> bytes:
 
 
 def append(descriptor: int, path: str, data: bytes, *, size: int, sync: bool) -> None:
-    """Add to the end of a locked file of that size: all of it, or, where the disk is full, nothing."""
+    """Add to the end of a locked file of that size: all of it, or, where the disk is full, nothing.
+
+    Where the disk can't be waited for, nobody knows; but it is taken back, for the operating system may count what did
+    not get there as done: a later write, which begins in the same place, is then one that surely gets there.
+    """
     try:
         _write(descriptor, data)
     except OSError as error:
@@ -143,8 +149,12 @@ def append(descriptor: int, path: str, data: bytes, *, size: int, sync: bool) ->
             raise unavailable(error, path, "unknown") from error
         raise unavailable(error, path) from error
     if sync:
-        with OSErrors(path, "unknown"):
+        try:
             os.fsync(descriptor)
+        except OSError as error:
+            with suppress(OSError):
+                os.ftruncate(descriptor, size)
+            raise unavailable(error, path, "unknown") from error
 
 
 def overwrite(descriptor: int, data: bytes) -> None:
@@ -165,18 +175,22 @@ def replace(path: str, data: bytes, *, aside: bytes = b"", sync: bool) -> None:
 
     Who may read and write it stays as it was. `aside` is what is not in the new content and must be kept; it is, before
     the old one goes, and only once all else is done that may fail.
+
+    Whatever `sync` says, the new content is on the disk before its name: else a power cut could take what had been
+    there for long.
     """
     beside = f"{path}.tmp"
     with OSErrors(beside):
         remove(beside)  # what a crash left; only who holds the lock writes here
-        descriptor = os.open(beside, _FRESH, OWNER_ONLY)
+        descriptor = os.open(beside, _FRESH, FILE)
         try:
-            os.fchmod(descriptor, stat.S_IMODE(Path(path).stat().st_mode))
+            before = os.lstat(path).st_mode
+            if stat.S_ISREG(before):  # and no link, of which anybody may do anything
+                os.fchmod(descriptor, stat.S_IMODE(before))
             _write(descriptor, data)
-            if sync:
-                os.fsync(descriptor)
+            os.fsync(descriptor)
             if aside:
-                set_aside(path, aside, sync=sync)
+                set_aside(path, aside)
             Path(beside).replace(path)
         except BaseException:
             remove(beside)
@@ -187,8 +201,8 @@ def replace(path: str, data: bytes, *, aside: bytes = b"", sync: bool) -> None:
         sync_folder(path)
 
 
-def set_aside(path: str, data: bytes, *, sync: bool) -> None:
-    """Add to what was set aside of a session; it is kept until the session is deleted.
+def set_aside(path: str, data: bytes) -> None:
+    """Add to what was set aside of a session, on the disk too; it is kept until the session is deleted.
 
     Not where it was the last that was set aside: then whoever did that could not finish.
     """
@@ -198,9 +212,10 @@ def set_aside(path: str, data: bytes, *, sync: bool) -> None:
         try:
             size = os.fstat(descriptor).st_size
             if read(descriptor, max(0, size - len(data)), size) != data:
-                append(descriptor, beside, data, size=size, sync=sync)
+                append(descriptor, beside, data, size=size, sync=True)
         finally:
             os.close(descriptor)
+    sync_folder(beside)
 
 
 def corrupt_path(path: str) -> str:

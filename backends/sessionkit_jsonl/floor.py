@@ -45,16 +45,19 @@ class RevisionFloor:
         descriptor = files.open_session(self._path, files.CREATE_IN_PLACE)
         try:
             acquire(descriptor, timeout=self._timeout, since=since, path=self._path)
-            if self._number(descriptor) < revision:
-                files.overwrite(descriptor, b"%0*d\n" % (_WIDTH, revision))
-                if self._sync:
-                    os.fsync(descriptor)
-                    files.sync_folder(self._path)
+            number = self._number(descriptor)
+            # Who wrote the number that is there may not have waited for the disk, or in vain: it is written again.
+            if number < revision or self._sync:
+                files.overwrite(descriptor, b"%0*d\n" % (_WIDTH, max(number, revision)))
+            if self._sync:
+                os.fsync(descriptor)
+                files.sync_folder(self._path)
         finally:
             os.close(descriptor)
 
     def _number(self, descriptor: int) -> int:
-        text = os.pread(descriptor, 2 * _WIDTH, 0).partition(b"\n")[0].strip()
+        # A power cut may leave zeroes: then no session was deleted yet.
+        text = os.pread(descriptor, 2 * _WIDTH, 0).partition(b"\n")[0].strip(b"\0 \t\r")
         if text and not text.isdigit():
             msg = f"{self._path} should hold one number, the highest revision of any deleted session; write one there"
             raise CorruptSessionError(msg, where=self._path)

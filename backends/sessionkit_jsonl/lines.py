@@ -198,7 +198,7 @@ def parse(raw: bytes) -> Line | None:
     if not raw.startswith(_MESSAGE) and _is_too_deep(raw):
         return None
     try:
-        if raw.startswith(_MESSAGE):
+        if raw.startswith(_MESSAGE) and not has_hole(raw):
             at = raw.rfind(_MARK)
             if at > 0 and raw.endswith(b"}}"):
                 # The mark ends the line. Such bytes inside of an inner object don't: one brace is left over.
@@ -222,6 +222,11 @@ def split_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
         if raw.strip():
             yield offset, raw
         offset += len(raw) + 1
+
+
+def has_hole(raw: bytes) -> bool:
+    """Whether part of the line, or of all lines, did not get to the disk: zeroes are there, and no JSON has one."""
+    return b"\0" in raw
 
 
 def mark_at_end(raw: bytes) -> Mark | None:

@@ -29,7 +29,8 @@ from sessionkit_jsonl.lines import (
     parse,
     record_line,
 )
-from sessionkit_jsonl.reading import Entry, newest_first
+from sessionkit_jsonl.reading import newest_first
+from sessionkit_jsonl.standing import Entry
 from sessionkit_jsonl.view import SessionView, decoded, scan_file
 from sessionkit_jsonl.window import BrokenChainError, Window
 
@@ -69,6 +70,7 @@ class SessionLog:
         self._dead_when_tried = 0
         self._prefix = b""
         self._torn = False
+        self._surely_there = False
         self._since = 0.0
 
     def close(self, _close: Callable[[int], None] = os.close) -> None:
@@ -123,8 +125,9 @@ class SessionLog:
             self._dead = min(view.standing.dead, self._size)
             self._prefix = b"" if window.is_terminated else b"\n"
             last = next(window.lines_backward(), (0, b""))[1]
-            self._torn = parse(last) is None and (bool(self._prefix) or is_beginning(last))
+            self._torn = bool(last) and parse(last) is None and (bool(self._prefix) or is_beginning(last))
             self._size_looked_at, self._modified_looked_at = self._size, self._modified
+            self._surely_there = False
         return self.record
 
     def highest_deleted(self, floor: RevisionFloor) -> int:
@@ -215,9 +218,9 @@ class SessionLog:
         )
         line = record_line(mark, messages, snapshot_of(self.key, record) if snapshot else None)
         data = prefix + line if prefix else line
+        if self._sync and not self._surely_there:
+            self._sync_what_is_there()
         files.append(self._descriptor, self._path, data, size=size, sync=self._sync)
-        if self._sync and size == 0:
-            files.sync_folder(self._path)
         self._size = self._size_looked_at = at + len(line)
         self._modified_looked_at = time.time_ns()  # what was changed later is somebody else's; asking would cost more
         self._prefix, self._torn = b"", False
@@ -267,6 +270,14 @@ class SessionLog:
             floor.raise_to(revision, self._since)
         files.remove_session(self._path, sync=self._sync)
         self.close()
+
+    def _sync_what_is_there(self) -> None:
+        """Wait for what somebody else wrote, and for the file's name: they may not have, or may have died before."""
+        with files.OSErrors(self._path):
+            if self._size:
+                os.fsync(self._descriptor)
+            files.sync_folder(self._path)
+        self._surely_there = True
 
     def _keep_low(self, count: int, left: int) -> None:
         """With the next line there are so many messages, of which `left` stood before."""

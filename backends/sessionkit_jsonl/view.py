@@ -14,7 +14,9 @@ from sessionkit.warn import warn_caller
 from sessionkit_jsonl import files
 from sessionkit_jsonl.beginning import first_entries
 from sessionkit_jsonl.lines import UnknownVersionError
-from sessionkit_jsonl.reading import Entry, Scan, newest_first, scan, stand
+from sessionkit_jsonl.reading import newest_first, stand
+from sessionkit_jsonl.scanning import Scan, scan
+from sessionkit_jsonl.standing import Entry
 from sessionkit_jsonl.window import BrokenChainError, Window
 
 

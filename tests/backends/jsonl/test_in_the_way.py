@@ -142,7 +142,7 @@ def test_a_store_that_is_gone_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_new_folder_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With ``fsync``, each folder that is created is written down in the one that it is in."""
+    """With ``fsync``, each folder that leads to a session is written down in the one that it is in, whoever made it."""
     synced: list[str] = []
     fsync = os.fsync
 
@@ -151,14 +151,22 @@ def test_a_new_folder_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.M
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", noted)
-    with JSONLBackend(tmp_path / "new" / "store", fsync=True) as backend:
-        assert sorted(synced) == [str(tmp_path), str(tmp_path / "new")]
+    leading = [str(tmp_path / "new"), *map(str, [tmp_path, *tmp_path.parents])]
+    store, file = str(tmp_path / "new" / "store"), str(tmp_path / "new" / "store" / "s.jsonl")
+    with JSONLBackend(store, fsync=True) as backend:
+        assert synced == leading
         synced.clear()
         backend.append("s", HI)
-        assert synced == [str(tmp_path / "new" / "store" / "s.jsonl"), str(tmp_path / "new" / "store")]
+        assert synced == [store, file]
+        synced.clear()
+        backend.append("s", HI)
+        assert synced == [file]
     synced.clear()
-    JSONLBackend(tmp_path / "new" / "store", fsync=True).close()
-    assert synced == []
+    with JSONLBackend(store, fsync=True) as backend:
+        assert synced == leading
+        synced.clear()
+        backend.append("s", HI)
+        assert synced == [file, store, file]
 
 
 def test_an_option_that_is_none_is_refused(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from sessionkit import ChatMessage, CorruptRecordWarning
 from sessionkit_jsonl import JSONLBackend, files
-from sessionkit_jsonl.reading import scan, stand
+from sessionkit_jsonl.reading import stand
+from sessionkit_jsonl.scanning import scan
 from sessionkit_jsonl.window import Window
 
 MESSAGES = [ChatMessage("user", f"message {number:02}") for number in range(20)]

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from sessionkit import ChatMessage, CorruptRecordWarning, CorruptSessionError
-from sessionkit_jsonl import JSONLBackend, reading
+from sessionkit_jsonl import JSONLBackend, scanning
 from sessionkit_jsonl.lines import Snapshot, header_line, is_beginning, is_unfinished_header
-from sessionkit_jsonl.reading import scan
+from sessionkit_jsonl.scanning import scan
 
 HI, YO = ChatMessage("user", "hi"), ChatMessage("assistant", "yo")
 ODD = ChatMessage("user", 'é😀\n\\ "\x01', extra={"numbers": [1, -2.5e-10, 1e100], "~": {"a": [True, False, None, {}]}})
@@ -194,7 +194,7 @@ def test_garbage_before_many_headers_is_read_in_one_pass(monkeypatch: pytest.Mon
         asked.append(raw)
         return is_unfinished_header(raw)
 
-    monkeypatch.setattr(reading, "is_unfinished_header", noted)
+    monkeypatch.setattr(scanning, "is_unfinished_header", noted)
     header = header_line(Snapshot("s", 0))
     assert scan(b"garbage\n" * 100 + header * 100).standing.unreadable
     assert len(asked) <= 200
