@@ -59,10 +59,10 @@ def diagnose(
     """`examine` what a URL names, and where it was repaired once more; it is what ``sessionkit doctor`` does.
 
     Without `repair` it is opened with ``mode=ro`` where the backend knows that option and the URL does not say
-    otherwise, so that nothing is written and nothing created. A store that is there and can't be opened is a finding;
-    with `repair`, the attribute ``rescue`` of the scheme's factory is called with the `BackendURL`, where there is one:
-    an iterator of findings, which sets the damaged store aside, never deletes it, and makes a new one of what can be
-    read.
+    otherwise, so that nothing is written and nothing created. A store that is there and can't be opened is a finding of
+    the kind ``structure``. Where such findings are left after a repair, the attribute ``rescue`` of the scheme's
+    factory is called with the `BackendURL`, where there is one: it sets the damaged store aside, never deletes it,
+    makes a new one of what can be read, and gives findings.
 
     Raises:
         BackendURLError: the URL can't be read, or nobody knows its scheme, or an option is wrong.
@@ -94,10 +94,13 @@ def diagnose(
     if not repair:
         return look(open_to_look)
     _check_there(url)
-    rescued = _rescued(url)
-    mended = look(open_backend, mend=True)
+    found = look(open_backend, mend=True).findings
     again = look(open_to_look)
-    return attrs.evolve(again, findings=list(dict.fromkeys(rescued + mended.findings)), left=again.findings)
+    if any(one.kind == "structure" for one in again.problems):  # what mending could not reach
+        found += _rescued(url)
+        found += look(open_backend, mend=True).findings
+        again = look(open_to_look)
+    return attrs.evolve(again, findings=_each_once(found), left=again.findings)
 
 
 def open_to_look(url: BackendURL) -> OpenBackend:
@@ -134,15 +137,19 @@ def _is_missing(url: BackendURL) -> bool:
 
 
 def _rescued(url: BackendURL) -> list[Finding]:
-    """What was done about a store that can't be opened to be written; nothing where it can."""
-    try:
-        open_backend(url).close()
-    except BackendUnavailableError as error:
-        found = _unopened(url, error)
-    else:
-        return []
+    """What the backend's own way to make a new store of a damaged one did; nothing where it has none."""
     rescue: Callable[[BackendURL], Iterable[Finding]] | None = getattr(factory_of(url.scheme), "rescue", None)
-    if rescue is None or found.kind == "permissions":
-        return [found]
+    if rescue is None:
+        return []
     rescuing = ask(lambda: list(rescue(url)), "rescue()")
-    return [*rescuing.findings, *(rescuing.value or ())] or [found]
+    return [*rescuing.findings, *(rescuing.value or ())]
+
+
+def _each_once(found: list[Finding]) -> list[Finding]:
+    """Of a finding that was made again, what was done about it in the end."""
+    last: dict[Finding, Finding] = {}
+    for one in found:
+        bare = attrs.evolve(one, repaired=None)
+        if bare not in last or one.repaired is not None:
+            last[bare] = one
+    return list(last.values())
