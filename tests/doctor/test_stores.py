@@ -196,3 +196,33 @@ def test_a_wrong_url_is_an_error() -> None:
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file, to the byte."""
     return {str(file): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+@pytest.mark.parametrize("healed", [True, False])
+def test_what_mending_does_not_reach_is_rescued(*, healed: bool, tmp_path: Path) -> None:
+    """Where the structure of a store that opens is still damaged after a repair, it is rescued, and looked at again."""
+    damaged = tmp_path / "store"
+    damaged.touch()
+
+    class Checked(DictBackend):
+        def check(self, *, repair: bool = False) -> Iterator[Finding]:
+            del repair
+            if damaged.exists():
+                yield Finding("structure", "a page belongs to nothing")
+
+    def factory(_url: BackendURL) -> Checked:
+        return Checked()
+
+    def rescue(_url: BackendURL) -> Iterator[Finding]:
+        if healed:
+            damaged.rename(tmp_path / "aside")
+        yield Finding("structure", "a page belongs to nothing", repaired="a new store was made")
+
+    factory.rescue = rescue  # type: ignore[attr-defined] # pyright: ignore[reportFunctionMemberAccess] -- as backends do
+    scheme = f"reached-{healed}".lower()
+    register_backend(scheme, factory)
+    assert not diagnose(f"{scheme}:///{damaged}").is_healthy
+    assert damaged.exists()
+    mended = diagnose(f"{scheme}:///{damaged}", repair=True)
+    assert mended.findings == [Finding("structure", "a page belongs to nothing", repaired="a new store was made")]
+    assert mended.is_healthy is healed
