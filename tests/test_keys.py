@@ -103,6 +103,14 @@ def test_a_text_is_shown_in_one_short_line(text: str) -> None:
         assert literal == ascii(text)
 
 
+def test_what_fits_is_shown_in_full() -> None:
+    """Up to 80 characters with its quotes; of what is longer, the most of it that leaves room for three dots."""
+    assert shown("x" * 78) == f"'{'x' * 78}'"
+    assert shown("x" * 79) == f"'{'x' * 76}..."
+    assert shown("x" * 80) == shown("x" * 81) == shown("x" * 79)
+    assert shown("\n" * 39) == "'" + "\\n" * 39 + "'"
+
+
 @pytest.mark.parametrize("value", [0, 1, 0.0, float("inf")])
 def test_zero_and_more_are_in_range(value: float) -> None:
     """For times and thresholds; a count is whole besides."""
@@ -152,7 +160,9 @@ def test_a_fraction_is_no_count(value: Any) -> None:
     ],
 )
 def test_states_and_turns_are_texts(check: Callable[[], None], kind: type[Exception], error: str) -> None:
-    """A state and the turn that begins are not empty; a turn that is merely stored may be."""
+    """A state and the turn that begins are not empty; a turn that is merely stored may be, or be none at all."""
     check_state("anything", "")
+    check_state("anything", None)
+    check_turn_id("anything")
     with pytest.raises(kind, match=error):
         check()

@@ -270,6 +270,25 @@ def test_the_text_is_what_can_be_searched() -> None:
     assert sorted(answered.splitlines()) == ["Two flights", "nested deeper", "plain"]
 
 
+@pytest.mark.parametrize(
+    ("block", "text"),
+    [
+        ({"type": "tool_use", "id": "t", "name": "find"}, "find"),
+        ({"type": "tool_use", "input": {}}, "{}"),
+        ({"type": "tool_result", "content": ["bare", 5, {"text": "told"}]}, "told"),
+        ({"type": "tool_result", "content": "told"}, "told"),
+        ({"type": "tool_result"}, ""),
+        ({"type": "document", "content": "not text", "name": "no call", "input": {"no": "call"}}, ""),
+        ({"content": [{"text": "not in a result"}]}, ""),
+        ({"text": 5}, ""),
+    ],
+)
+def test_a_block_has_the_text_of_its_kind(block: dict[str, Any], text: str) -> None:
+    """Whatever else it holds or lacks: only `tool_use` has a name and an input, only `tool_result` a content."""
+    assert ChatMessage("user", [block]).text == text
+    assert ChatMessage("user", [block, {"text": "after"}]).text == "\n".join(filter(None, [text, "after"]))
+
+
 @given(message_objects)
 def test_every_message_has_a_text_and_counts(data: dict[str, Any]) -> None:
     """However odd its blocks are."""

@@ -203,8 +203,16 @@ def test_an_option_whose_type_no_text_has_is_refused() -> None:
         assert thing == 1
         return DictBackend()
 
+    def ambiguous(_: BackendURL, *, some: list[int] | set[int] = []) -> DictBackend:  # noqa: B006 -- of no matter
+        assert some == {1}
+        return DictBackend()
+
     register_backend("hooked", factory)
     register_backend("unknown", unknown)
+    register_backend("ambiguous", ambiguous)
+    with pytest.raises(BackendURLError, match="option 'some' must be"):
+        open_backend("ambiguous://?some=1")
+    open_backend("ambiguous://", some={1}).close()
     with pytest.raises(BackendURLError, match="option 'hook' must be"):
         open_backend("hooked://?hook=print")
     with pytest.raises(BackendURLError, match="no types that can be read"):
@@ -231,6 +239,14 @@ def test_what_is_no_scheme_can_not_be_registered(scheme: str) -> None:
         register_backend(scheme, with_options)
 
 
+@pytest.mark.parametrize("factory", [None, "sessionkit_memory:open_url", DictBackend()])
+def test_what_can_not_be_called_is_no_factory(factory: Any) -> None:
+    """It is refused when it is registered, and the scheme stays unknown."""
+    with pytest.raises(TypeError, match=f"{type(factory).__name__} can't be"):
+        register_backend("toy", factory)
+    assert "toy" not in known_schemes()
+
+
 def test_registering_the_same_factory_twice_is_no_second_claim() -> None:
     """As a module that is imported twice does."""
     register_backend("toy", with_options)
@@ -255,6 +271,10 @@ def test_two_registered_claims_are_an_error_that_names_both() -> None:
         open_backend("toy://")
     with pytest.raises(BackendURLError, match="'other' is claimed more than once"):
         open_backend("other://")
+    register_backend("third", functools.partial(with_options))
+    register_backend("third", with_options)
+    with pytest.raises(BackendURLError, match=r"functools:partial and .*:with_options"):
+        open_backend("third://")
     open_backend("memory://").close()
 
 

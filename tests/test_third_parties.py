@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import zipfile
+from importlib.machinery import PathFinder
 from importlib.metadata import DistributionFinder
 from pathlib import Path
 
@@ -63,6 +64,50 @@ def test_a_finder_of_its_own_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder()])
     entry_points()
     assert asked
+
+
+def test_a_distribution_in_the_working_directory_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which an empty entry of the path stands for, as in an interactive interpreter."""
+    info = tmp_path / "elsewhere-1.0.dist-info"
+    info.mkdir()
+    (info / "entry_points.txt").write_text(_ENTRY_POINTS)
+    (info / "METADATA").write_text(_METADATA)
+    monkeypatch.setattr(sys, "path", [""])
+    assert _names() == []
+    monkeypatch.chdir(tmp_path)
+    assert _names() == ["far"]
+
+
+@pytest.fixture
+def _not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has `importlib.metadata` read everything fails."""
+
+    def read(**_: object) -> None:
+        raise AssertionError("the metadata was read")
+
+    finders = [finder for finder in sys.meta_path if not hasattr(finder, "find_distributions")]
+    monkeypatch.setattr(sys, "meta_path", [*finders, PathFinder])
+    monkeypatch.setattr("importlib.metadata.entry_points", read)
+
+
+@pytest.mark.usefixtures("_not_read")
+def test_metadata_that_mentions_no_backend_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A distribution that is broken, or of something else, costs a look at its file; a mere folder not even that."""
+    others = {
+        "plain-1.0.dist-info": None,
+        "other-1.0.dist-info": "[console_scripts]\nother = other:main\n",
+        "old.egg-info": "",
+        "docs": _ENTRY_POINTS,
+    }
+    for name, text in others.items():
+        (tmp_path / name).mkdir()
+        if text is not None:
+            (tmp_path / name / "entry_points.txt").write_text(text)
+    (tmp_path / "file.egg-info").write_text(_METADATA)
+    (tmp_path / "secret-1.0.dist-info").symlink_to("/root/no-such-folder")
+    monkeypatch.setattr(sys, "path", ["", str(tmp_path), str(tmp_path / "missing")])
+    monkeypatch.chdir(tmp_path / "docs")
+    assert entry_points() == ()
 
 
 def test_what_is_not_there_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

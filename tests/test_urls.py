@@ -24,6 +24,7 @@ from sessionkit import BackendURL, BackendURLError
         ("sqlite:///C:/x.db", BackendURL("sqlite", path="C:/x.db")),
         ("sqlite:///a@b:c+d.db", BackendURL("sqlite", path="a@b:c+d.db")),
         ("jsonl:///a%20b%23%3F%2525", BackendURL("jsonl", path="a b#?%25")),
+        ("jsonl:///a://b?c=d://e", BackendURL("jsonl", path="a://b", query={"c": "d://e"})),
         ("jsonl:///ä/é?x=ü", BackendURL("jsonl", path="ä/é", query={"x": "ü"})),
         ("sqlite:///x?synchronous=full&b=", BackendURL("sqlite", path="x", query={"synchronous": "full", "b": ""})),
         ("sqlite:///x?a=b%26c%3Dd+e", BackendURL("sqlite", path="x", query={"a": "b&c=d e"})),
@@ -81,8 +82,9 @@ def test_parsing_anything_is_a_url_or_our_error(text: str) -> None:
 
 @pytest.mark.parametrize("path", ["rel.db", "/abs/x.db", "C:/x", "a b#?"])
 def test_a_place_on_this_machine_is_a_path_alone(path: str) -> None:
-    """It is given as it is."""
+    """It is given as it is; an empty host, as programs that put URLs together give it, is none."""
     assert BackendURL("x", path=path).local_path("x:///rel") == path
+    assert BackendURL("x", host="", path=path).local_path("x:///rel") == path
 
 
 SECRET = "s3cr3t"  # noqa: S105 -- of nothing
@@ -119,6 +121,7 @@ def test_a_password_is_never_shown() -> None:
     assert str(BackendURL.parse("redis://[::1]:6379/0")) == "redis://[::1]:6379/0"
     assert str(BackendURL.parse(f"redis://:{SECRET}@h")) == "redis://:***@h"
     assert str(BackendURL.parse("memory://")) == "memory://"
+    assert str(BackendURL.parse("redis://a%2Fb%3Ac@h/d")) == "redis://a%2Fb%3Ac@h/d"
 
 
 def test_a_url_can_be_copied_and_pickled() -> None:

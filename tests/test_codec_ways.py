@@ -1,0 +1,184 @@
+"""The several ways of a message to JSON and back: the fast ones are taken, and all of them say the same."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+
+from sessionkit import (
+    ChatMessage,
+    InvalidMessageError,
+    ToolCall,
+    Usage,
+    codec,
+    decode_message,
+    encode_message,
+    tokenize,
+)
+from sessionkit.codec import decode_json, decode_text, encode_json
+from tests.conversations import conversations
+from tests.strategies import message_objects
+
+MOMENT = datetime(2024, 5, 6, 7, 8, 9, 123456, UTC)
+CALL = ToolCall("call_1", "search", '{"q": "x"}')
+
+# What almost all messages are: texts and a time, and what tools are called with.
+PLAIN = [
+    ChatMessage("user", "Hello"),
+    ChatMessage("user", "", timestamp=MOMENT),
+    ChatMessage("assistant", "Hello", id="m1", timestamp=MOMENT),
+    ChatMessage("assistant", tool_calls=[CALL], timestamp=MOMENT),
+    ChatMessage("assistant", "I look.", tool_calls=[CALL, ToolCall("", "", "")]),
+    ChatMessage("tool", "found", tool_call_id="call_1"),
+    ChatMessage("tool", tool_call_id=""),
+]
+# And nearly all others.
+TYPED = [
+    ChatMessage("assistant", extra={"content": None}, tool_calls=[CALL]),
+    ChatMessage("assistant", extra={"content": None}, usage=Usage(1)),
+    ChatMessage("user", [{"type": "text", "text": "a"}], timestamp=MOMENT),
+    ChatMessage("user", "a", name="Ann", reasoning="b", provider_response_id="r", status="s", model="m"),
+    ChatMessage("user", "a", raw_content_blocks=[{"x": 1}], tool_metadata={"y": [None]}, id="i"),
+    ChatMessage("a", "b", usage=Usage(1, 2, 3, 4, 5, 0.5), timestamp=MOMENT, tool_calls=[CALL], tool_call_id="t"),
+    ChatMessage("a", None, usage=Usage(output_tokens=0, cost_usd=0)),
+]
+
+
+@pytest.fixture
+def _no_detour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever takes a slow way fails."""
+
+    def detour(*_: object) -> Any:
+        raise AssertionError("a slow way was taken")
+
+    monkeypatch.setattr(ChatMessage, "from_dict", detour)
+    monkeypatch.setattr(codec, "_encode_by_dict", detour)
+
+
+@pytest.mark.usefixtures("_no_detour")
+@pytest.mark.parametrize("message", [*PLAIN, *TYPED])
+def test_almost_every_message_takes_a_fast_way(message: ChatMessage) -> None:
+    """There and back; the object is that of `to_dict` all the same."""
+    raw = encode_message(message)
+    assert json.loads(raw) == message.to_dict()
+    assert len(raw) == len(msgspec.json.encode(message.to_dict()))
+    assert decode_message(raw) == message == decode_message(raw.decode())
+
+
+@pytest.mark.parametrize("message", PLAIN)
+def test_what_is_texts_and_a_time_is_not_looked_at_again(message: ChatMessage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JSON holds it exactly: it is encoded, and that is all."""
+    plain = codec._encode_plain
+    given_up: list[ChatMessage] = []
+
+    def watched(one: ChatMessage, *rest: Any) -> bytes | None:
+        raw = plain(one, *rest)
+        if raw is None:
+            given_up.append(one)
+        return raw
+
+    monkeypatch.setattr(codec, "_encode_plain", watched)
+    encode_message(message)
+    assert not given_up
+
+
+@pytest.mark.usefixtures("_no_detour")
+def test_the_real_conversations_take_the_fast_way_back() -> None:
+    """What agents really wrote is decoded without being looked at key by key."""
+    real = [data for conversation in conversations().values() for data in conversation]
+    if not real:
+        pytest.skip("the real conversations are not here")
+    for data in real[:500]:
+        assert decode_message(json.dumps(data)).role == data["role"]
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        *((message, None) for message in (*PLAIN, *TYPED)),
+        (ChatMessage("user"), ""),
+        (ChatMessage("user", ""), ""),
+        (ChatMessage("user", "Hello"), "Hello"),
+        (ChatMessage("a", "Hello", tool_calls=[CALL]), 'Hello\nsearch\n{"q": "x"}'),
+        (ChatMessage("a", [{"type": "text", "text": "b"}], tool_calls=[CALL]), 'b\nsearch\n{"q": "x"}'),
+    ],
+)
+@pytest.mark.usefixtures("_no_detour")
+def test_the_text_is_told_without_the_message(message: ChatMessage, text: str | None) -> None:
+    """`decode_text` gives the terms of the message's text; the text itself, where nothing is to be left out."""
+    found = decode_text(encode_message(message))
+    assert tokenize(found) == tokenize(message.text)
+    assert text is None or found == text == message.text
+
+
+@given(message_objects)
+def test_the_text_of_any_message_has_its_terms(data: dict[str, Any]) -> None:
+    """Also where the fast way can't tell what the object is."""
+    raw = json.dumps(data)
+    assert tokenize(decode_text(raw)) == tokenize(ChatMessage.from_dict(data).text)
+
+
+@pytest.mark.parametrize("raw", ["", "{}", '{"role": 1}', b"\xff", '{"role": "u", "x": NaN}'])
+def test_what_is_no_message_has_no_text(raw: str | bytes) -> None:
+    """It is the same error as that of decoding it."""
+    with pytest.raises(InvalidMessageError):
+        decode_text(raw)
+
+
+@pytest.mark.parametrize("levels", [201, 1_000, 100_000])
+@pytest.mark.parametrize("padding", ["", " " * 1_000])
+def test_what_is_nested_too_deep_is_not_decoded(levels: int, padding: str) -> None:
+    """Whether as a value, as a message or for its text, and whether bytes or text; 200 levels are."""
+
+    def deep(count: int) -> str:
+        return padding + "[" * count + "]" * count
+
+    for raw in (deep(levels), deep(levels).encode()):
+        with pytest.raises(InvalidMessageError, match="nested deeper than 200 levels"):
+            decode_json(raw)
+    message = '{"role": "u", "tool_metadata": {"x": %s}}'
+    for decode in (decode_message, decode_text):
+        with pytest.raises(InvalidMessageError, match="nested deeper than 200 levels"):
+            decode(message % deep(levels))
+        decode(message % deep(198))
+    assert decode_json(deep(200)) == json.loads(deep(200))
+
+
+@pytest.mark.parametrize("value", ["x" * 50, ["x" * 10] * 5, {"key": [1, None, True, 0.5]}, "ä" * 20, []])
+def test_a_value_has_at_most_so_many_bytes(value: Any) -> None:
+    """Just as many pass, one more does not; the error names the value and the limit."""
+    raw = encode_json(value, "it")
+    assert encode_json(value, "it", max_bytes=len(raw)) == raw
+    with pytest.raises(InvalidMessageError, match=f"^it .*{len(raw)} bytes.* is {len(raw) - 1}:"):
+        encode_json(value, "it", max_bytes=len(raw) - 1)
+
+
+def test_what_is_surely_too_large_is_never_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that holds one text many times takes kilobytes itself, and gigabytes as JSON."""
+    value: Any = ["x" * 10_000] * 10_000
+
+    def encode(_: object) -> bytes:
+        raise AssertionError("it was built")
+
+    monkeypatch.setattr(codec, "_encode", encode)
+    with pytest.raises(InvalidMessageError, match="at least"):
+        encode_json(value, "it", max_bytes=1_000_000)
+
+
+@pytest.mark.parametrize("number", [0.0, 1.5, -2.5e10, 1e308, 5e-324])
+def test_a_float_beside_the_longest_integer_comes_back(number: float) -> None:
+    """Though such a value goes by the standard library: as bytes and as text."""
+    value = [-(10**4300 - 1), number]
+    raw = encode_json(value, "it")
+    assert decode_json(raw) == decode_json(raw.decode()) == value
+    assert decode_message(b'{"role":"u","x":%b}' % raw).extra == {"x": value}
+
+
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999", '"\\ud800"'])
+def test_what_is_no_json_is_none_beside_the_longest_integer(constant: str) -> None:
+    """The standard library would take it; we refuse it as ever."""
+    with pytest.raises(InvalidMessageError, match=r"no valid JSON|JSON has no"):
+        decode_json(f"[-{'9' * 4300}, {constant}]")
