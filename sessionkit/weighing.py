@@ -28,7 +28,8 @@ LONG_INTEGER = 10**MAX_INTEGER_DIGITS
 # What is left of JSON here are its brackets and what tells which of them stand in texts.
 _OTHERS = bytes(set(range(256)) - set(b'"[]{}'))
 _TEXT = compiled(rb'"[^"]*(?:"|\Z)', DOTALL)
-_STEP = [1 if byte in b"[{" else -1 for byte in range(256)]
+_ROUND = bytes.maketrans(b"[]{}", b"()()")
+_STEP = [1 if byte == ord("(") else -1 for byte in range(256)]
 
 
 class NotJSONError(Exception):
@@ -48,8 +49,7 @@ def is_too_deep(raw: bytes | str, most: int = MAX_DEPTH) -> bool:
         brackets = 2 * len(raw) - len(raw.replace(b"[", b"")) - len(raw.replace(b"{", b""))
     if brackets <= most:
         return False
-    bare = _brackets(raw)
-    return not _is_shallow(bare, most) and _depth(bare) > most
+    return _is_deep(_brackets(raw), most)
 
 
 def weight(value: JSON, most: int) -> int:
@@ -142,22 +142,20 @@ def _left(values: Iterable[Any], left: int, depth: int) -> int:  # noqa: C901, P
 
 
 def _brackets(raw: bytes | str) -> bytes:
-    """Those of JSON that stand in no text."""
+    """Those of JSON that stand in no text, all of them round."""
     data = raw.encode(errors="replace") if isinstance(raw, str) else raw
     # Backslashes escape each other in pairs, from the left, and what is left of them escapes a quotation mark.
-    data = data.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _OTHERS).replace(b'""', b"")
+    data = data.replace(b"\\\\", b"").replace(b'\\"', b"").translate(_ROUND, _OTHERS).replace(b'""', b"")
     return _TEXT.sub(b"", data) if b'"' in data else data
 
 
-def _is_shallow(brackets: bytes, most: int) -> bool:
-    """Whether they surely are: each round takes the innermost away, and perhaps those around them."""
-    for _ in range(most // 2):
-        if not brackets:
-            return True
-        brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
-    return not brackets
-
-
-def _depth(brackets: bytes) -> int:
-    """The deepest level, up to the first place where they are none of JSON."""
-    return max(accumulate(map(_STEP.__getitem__, brackets)), default=0)
+def _is_deep(brackets: bytes, most: int) -> bool:
+    """Whether a level beyond `most` is reached, up to the first place where they are none of JSON."""
+    if b"(" * (most + 1) in brackets:
+        return True
+    left, before = brackets, b""
+    for _ in range(most):  # each round takes the innermost level away; a hundred times faster than to count
+        if len(left) == len(before):
+            break
+        left, before = left.replace(b"()", b""), left
+    return bool(left) and max(accumulate(map(_STEP.__getitem__, brackets))) > most

@@ -72,7 +72,7 @@ def use_everything(backend: OpenBackend, key: str = "s") -> None:
         lambda: backend.delete_session("other"),
         lambda: backend.delete_session(key),
         lambda: backend.append(key, message),
-        lambda: backend.list_sessions_with_metadata(),
+        backend.list_sessions_with_metadata,
     ):
         with suppress(SessionKitError), warnings.catch_warnings():
             warnings.simplefilter("ignore")
