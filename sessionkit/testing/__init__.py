@@ -56,25 +56,25 @@ A subclass can't replace a test of the suite, unless it marks its own ``pytest.m
 says broken. `run_promise` checks one promise without pytest.
 """
 
-try:
-    import hypothesis  # noqa: F401  # pyright: ignore[reportUnusedImport] -- so that either of the two is missed here
-    import pytest
-except ModuleNotFoundError as error:
-    msg = f"the suite needs {error.name}; install it with: pip install 'sessionkit[testing]'"
-    raise ImportError(msg, name=__name__) from None  # of this name, so that ``python -m`` prints one line
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
-# Before the suite is imported, or its asserts could not explain themselves where it is installed.
-pytest.register_assert_rewrite("sessionkit.testing.suite")
+for _needed in ("hypothesis", "pytest"):
+    if find_spec(_needed) is None:
+        msg = f"the suite needs {_needed}; install it with: pip install 'sessionkit[testing]'"
+        raise ImportError(msg, name=__name__)  # of this name, so that ``python -m`` prints one line
 
-from sessionkit.testing.suite import (  # noqa: E402 -- after the line above
-    Grade,
-    Promise,
-    SessionBackendSuite,
-    promise,
-    promise_of,
-    promises_of,
-)
-from sessionkit.testing.suite.by_url import URLBackendSuite  # noqa: E402 -- likewise
+if TYPE_CHECKING:  # imported when the first of them is asked for: `sessionkit.testing.torture` starts without
+    from sessionkit.testing.suite import (
+        Grade,
+        Promise,
+        SessionBackendSuite,
+        promise,
+        promise_of,
+        promises_of,
+    )
+    from sessionkit.testing.suite.by_url import URLBackendSuite
 
 __all__ = [
     "Grade",
@@ -88,7 +88,14 @@ __all__ = [
 ]
 
 
-def run_promise(suite: SessionBackendSuite, promise_id: str) -> Grade:
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    place = "sessionkit.testing.suite.by_url" if name == "URLBackendSuite" else "sessionkit.testing.suite"
+    return getattr(import_module(place), name)
+
+
+def run_promise(suite: "SessionBackendSuite", promise_id: str) -> "Grade":
     """Check one promise in this process; what breaks it is raised.
 
     Returns:
@@ -98,6 +105,10 @@ def run_promise(suite: SessionBackendSuite, promise_id: str) -> Grade:
         KeyError: no test of the suite has that id.
         AssertionError: the promise is broken; so it is by whatever else the backend raises.
     """
+    import pytest  # noqa: PLC0415 -- with the suite, which the caller has imported
+
+    from sessionkit.testing.suite import Grade, promises_of  # noqa: PLC0415 -- likewise
+
     kept = promises_of(type(suite))[promise_id]
     try:
         with suite.graded(kept) as (backend, grade):

@@ -1,5 +1,6 @@
 """The parts of the suite, an area of the contract each, and the class that combines them."""
 
+import sessionkit.testing._asserts  # noqa: F401  # pyright: ignore[reportUnusedImport] -- before the parts
 from sessionkit.testing.suite.arguments import ArgumentPromises
 from sessionkit.testing.suite.base import Grade
 from sessionkit.testing.suite.checking import CheckPromises
