@@ -1,7 +1,7 @@
 """The backend: what the contract asks, in terms of views and logs of sessions' files."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from itertools import islice
 from typing import Literal, get_args
@@ -14,7 +14,7 @@ from sessionkit.errors import BackendClosedError, BackendUnavailableError, Confl
 from sessionkit.forks import survive_forks
 from sessionkit.keys import check_count, check_not_negative, check_session_key
 from sessionkit.messages import JSON, ChatMessage, TimestampedMessage
-from sessionkit.models import RUNNING, SessionMetadata, SessionQuery, by_activity, check_query
+from sessionkit.models import RUNNING, Finding, SessionMetadata, SessionQuery, by_activity, check_query
 from sessionkit.record import (
     SessionRecord,
     check_attributes,
@@ -238,7 +238,7 @@ class JSONLBackend(RecordBackend):
             if log is None or (found is None and not added and not sets_attributes(attributes)):
                 return 0
             record = log.begin(self._floor)
-            _drop(log, record, drop_last)
+            log.drop(record, drop_last)
             if drop_last or added:
                 record.changed()
             for message in messages:
@@ -269,6 +269,23 @@ class JSONLBackend(RecordBackend):
                 raise ConflictError(msg)
             record = SessionRecord.restored(metadata, times, log.highest_deleted(self._floor))
             log.restore(record, zip(encoded, kept, times, strict=True))
+
+    def check(self, *, repair: bool = False) -> Iterator[Finding]:
+        """`sessionkit.SupportsCheck.check`; reads every file of the folder whole, one at a time.
+
+        A repair writes a session's file anew where anything in it is wrong, and takes rights from others. Files that
+        are not ours are left alone.
+
+        Raises:
+            BackendUnavailableError: a repair, where the store was opened with ``mode=ro``.
+        """
+        from sessionkit_jsonl.check import Check  # noqa: PLC0415 -- who checks can wait, who opens a store should not
+
+        self._check_open()
+        if repair and not self._writable:
+            msg = f"{self._folder.path} is not written: the store was opened with mode=ro"
+            raise BackendUnavailableError(msg)
+        return Check(self._folder, self._floor, self._lock_timeout, self._mend if repair else None).findings()
 
     def close(self) -> None:
         """Give back every file. Idempotent."""
@@ -307,6 +324,10 @@ class JSONLBackend(RecordBackend):
     def _edit(self, session_key: str, change: Callable[[SessionRecord], T], /, *, create: bool) -> T | None:
         with self._locked(session_key, create=create) as log:
             return log.edit(self._floor, change) if log is not None and (create or log.look()) else None
+
+    def _mend(self, session_key: str) -> str:
+        with self._locked(session_key) as log:
+            return log.mend(self._floor) if log is not None else "it is gone"
 
     def _listed(
         self, chosen: Callable[[SessionRecord], bool], order: Callable[[SessionMetadata], tuple[float, str]]
@@ -370,19 +391,3 @@ class JSONLBackend(RecordBackend):
     def _after_fork_in_child(self) -> None:
         # The old ones' files close with them, which unlocks nothing.
         self._slots = Slots(self._folder, timeout=self._lock_timeout)
-
-
-def _drop(log: SessionLog, record: SessionRecord, count: int) -> None:
-    """Take the newest messages away, with the next commit.
-
-    Raises:
-        ValueError: fewer than the record counts can be read, and fewer than `count`.
-    """
-    for dropped in range(count):
-        try:
-            log.pop(record)
-        except CorruptSessionError:
-            if not dropped:
-                raise  # it says better what to do
-            record.message_count = dropped
-            check_drop(log.key, record, count)

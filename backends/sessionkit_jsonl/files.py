@@ -223,6 +223,15 @@ def corrupt_path(path: str) -> str:
     return f"{path}.corrupt"
 
 
+def restrict(path: str, mode: int) -> None:
+    """Give the file, or the folder, that mode; not what a symbolic link leads to."""
+    descriptor = os.open(path, READ)
+    try:
+        os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)
+
+
 def remove(path: str) -> None:
     """Remove the file, if there is one."""
     with suppress(FileNotFoundError):
@@ -235,9 +244,9 @@ def remove_empty(path: str) -> None:
     remove(path)
 
 
-def remove_session(path: str, *, sync: bool) -> None:
-    """Remove a session's file, after all that stands beside it."""
-    for name in (f"{path}.tmp", corrupt_path(path), path):
+def remove_session(path: str, *, sync: bool, keep_aside: bool = False) -> None:
+    """Remove a session's file, after all that stands beside it; but what was set aside of it only if asked to."""
+    for name in (f"{path}.tmp", *([] if keep_aside else [corrupt_path(path)]), path):
         remove(name)
     if sync:
         sync_folder(path)

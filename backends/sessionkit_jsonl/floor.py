@@ -55,6 +55,34 @@ class RevisionFloor:
         finally:
             os.close(descriptor)
 
+    def damage(self) -> str | None:
+        """What is wrong with the file; None where it is as it should be, or not there."""
+        try:
+            descriptor = files.open_session(self._path, files.READ)
+        except FileNotFoundError:
+            return None
+        try:
+            acquire(descriptor, shared=True, timeout=self._timeout, path=self._path)
+            text = os.pread(descriptor, 2 * _WIDTH, 0).strip(b"\0 \t\r\n")
+        finally:
+            os.close(descriptor)
+        if text and not text.isdigit():
+            return "it should hold one number, the highest revision of any deleted session, and does not"
+        return None if is_believable(int(text or b"0")) else "it holds a revision that no session can have had"
+
+    def replace(self, revision: int) -> None:
+        """Set aside what is in the file, and put that number in its place."""
+        with files.OSErrors(self._path):
+            descriptor = files.open_session(self._path, files.CREATE_IN_PLACE)
+            try:
+                acquire(descriptor, timeout=self._timeout, path=self._path)
+                size = os.fstat(descriptor).st_size
+                files.set_aside(self._path, files.read(descriptor, 0, size))
+                files.overwrite(descriptor, (b"%0*d\n" % (_WIDTH, revision)).ljust(size))
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
     def _number(self, descriptor: int) -> int:
         # A power cut may leave zeroes: then no session was deleted yet.
         text = os.pread(descriptor, 2 * _WIDTH, 0).partition(b"\n")[0].strip(b"\0 \t\r")

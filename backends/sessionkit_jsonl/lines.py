@@ -80,7 +80,9 @@ _TILDE = ord(MARK_KEY)  # to look for one byte takes a tenth of looking for seve
 _MARK = b',"~":{'
 _MESSAGE = b'{"role":"'
 _RECORD = b'{"~":'
-_HEADER = b'{"sessionkit":'
+HEADER = b'{"sessionkit":'
+"""What the first line of a file starts with."""
+
 _RECORD_KEYS = (b'"~"', b'"messages"', b'"session"')
 _LEVELS = 2  # a message of a record stands in its list, and so do attributes in a snapshot
 _BOM = b"\xef\xbb\xbf"
@@ -208,7 +210,7 @@ def parse(raw: bytes) -> Line | None:
             if any(raw.count(key) > 1 for key in _RECORD_KEYS) and _repeats_a_key(raw):
                 return None
             return _from_record(raw)
-        elif raw.startswith(_HEADER):
+        elif raw.startswith(HEADER):
             return _from_header(raw)
     except (ValueError, RecursionError):
         pass  # it may be ours, spelled otherwise by some tool, or somebody else's
@@ -245,7 +247,7 @@ def attributes_of(snapshot: Snapshot) -> Any:
 
 def is_unfinished_header(raw: bytes) -> bool:
     """Whether the line is what a crash may leave of a header."""
-    return raw.startswith(_HEADER) or _HEADER.startswith(raw)
+    return raw.startswith(HEADER) or HEADER.startswith(raw)
 
 
 def is_beginning(raw: bytes) -> bool:

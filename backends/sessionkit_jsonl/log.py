@@ -14,7 +14,7 @@ from sessionkit.codec import decode_message
 from sessionkit.errors import CorruptSessionError, InvalidMessageError, SessionKitError
 from sessionkit.locks import acquire, release
 from sessionkit.messages import ChatMessage
-from sessionkit.record import SessionRecord
+from sessionkit.record import SessionRecord, check_drop
 from sessionkit.record_backend import T
 from sessionkit_jsonl import files
 from sessionkit_jsonl.compaction import content, is_due, known_time, snapshot_of
@@ -30,6 +30,7 @@ from sessionkit_jsonl.lines import (
     record_line,
 )
 from sessionkit_jsonl.reading import newest_first
+from sessionkit_jsonl.scanning import Scan
 from sessionkit_jsonl.standing import Entry
 from sessionkit_jsonl.view import SessionView, decoded, scan_file
 from sessionkit_jsonl.window import BrokenChainError, Window
@@ -163,6 +164,21 @@ class SessionLog:
         self._dead += entry.size
         return known_time(message, entry.created_at)
 
+    def drop(self, record: SessionRecord, count: int) -> None:
+        """Take the newest messages away, with the next `commit`.
+
+        Raises:
+            ValueError: fewer than the record counts can be read, and fewer than `count`.
+        """
+        for dropped in range(count):
+            try:
+                self.pop(record)
+            except CorruptSessionError:
+                if not dropped:
+                    raise  # it says better what to do
+                record.message_count = dropped
+                check_drop(self.key, record, count)
+
     def pop_all(self, record: SessionRecord) -> None:
         """Take all messages away, with the next `commit`."""
         record.clear_counts()
@@ -233,9 +249,30 @@ class SessionLog:
 
     def compact(self, record: SessionRecord) -> None:
         """Write the file anew, where that sets anything aside, gains space, or mends what marks say of messages."""
+        self._write_anew(record, scan_file(self._path, self.key, Window(self._descriptor, self._size)))
+
+    def mend(self, floor: RevisionFloor) -> str:
+        """Write the file anew by what all of it says, whatever its last line does; says what was done.
+
+        Where nothing in it can be read, all of it is set aside, and there is no session any more.
+        """
+        window = Window(self._descriptor, self._size)
+        found = scan_file(self._path, self.key, window)
+        if not found.standing.exists:
+            self._raise_floor(floor)
+            files.set_aside(self._path, window.everything())
+            files.remove_session(self._path, sync=self._sync, keep_aside=True)
+            self.close()
+            return "set aside: there is no session in it"
+        record = found.standing.record(lambda: files.modified(self._descriptor))
+        times = [entry.created_at for entry in found.live if entry.created_at is not None]
+        record.last_activity = max([record.last_activity, record.created_at, *times])
+        self._write_anew(record, found, always=True)
+        return "written anew, with right counts; what could not be read is set aside"
+
+    def _write_anew(self, record: SessionRecord, found: Scan, *, always: bool = False) -> None:
         if record.revision > LARGEST:
             self._refuse(record.revision)
-        found = scan_file(self._path, self.key, Window(self._descriptor, self._size))
         readable, bad = decoded(found.live)
         aside = sorted(found.unreadable + found.torn + bad)
         anew = content(
@@ -243,7 +280,12 @@ class SessionLog:
             record,
             ((entry.raw, message, known_time(message, entry.created_at)) for entry, message in readable),
         )
-        if not aside and len(anew) >= self._size and len(readable) == record.message_count and self._low is None:
+        if (
+            not (always or aside)
+            and len(anew) >= self._size
+            and len(readable) == record.message_count
+            and self._low is None
+        ):
             return
         files.replace(self._path, anew, aside=b"".join(raw + b"\n" for _, raw in aside), sync=self._sync)
         self.close()
@@ -261,6 +303,11 @@ class SessionLog:
 
     def delete(self, floor: RevisionFloor) -> None:
         """Remove the file and what was set aside beside it; needs no `look`, so that a damaged file can go too."""
+        self._raise_floor(floor)
+        files.remove_session(self._path, sync=self._sync)
+        self.close()
+
+    def _raise_floor(self, floor: RevisionFloor) -> None:
         if self.record is None:
             claimed = map(int, _REVISION.findall(Window(self._descriptor, self._size).everything()))
             revision = max(filter(is_believable, claimed), default=0)
@@ -268,8 +315,6 @@ class SessionLog:
             revision = self.record.revision
         if revision:
             floor.raise_to(revision, self._since)
-        files.remove_session(self._path, sync=self._sync)
-        self.close()
 
     def _sync_what_is_there(self) -> None:
         """Wait for what somebody else wrote, and for the file's name: they may not have, or may have died before."""

@@ -3,31 +3,34 @@
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Generic, TypeVar
 
 from sessionkit.errors import BackendUnavailableError
-from sessionkit.os_errors import unavailable
+from sessionkit.exclusive import Exclusive, frame_at
+from sessionkit.locks import interrupts_itself
+from sessionkit.os_errors import is_systems, unavailable
 from sessionkit_jsonl.folder import Folder
 from sessionkit_jsonl.log import SessionLog
 
 _COUNT = 32
 
-_AT_ONCE = False  # by its position, because taking a keyword takes longer than the lock
-
 L = TypeVar("L", bound=SessionLog | None)
 """What opening gives: None too, where no file is created."""
 
 
-class _Slot:
+class _Slot(Exclusive):
     """One thread at a time, and the log that it used last."""
 
     def __init__(self, folder: Folder, timeout: float) -> None:
+        super().__init__()
         self.folder = folder
         self.timeout = timeout
-        self.lock = threading.Lock()
-        self.held = False  # while the process forks
         self.log: SessionLog | None = None
+
+    def recover(self) -> None:
+        """After a call that was interrupted where it could not clean up."""
+        self.drop()
 
     def drop(self) -> None:
         log, self.log = self.log, None
@@ -54,22 +57,41 @@ class Locked(Generic[L]):
 
     def __enter__(self) -> L:
         slot = self._slot
-        since = time.monotonic()  # one allowance for both locks, and for every file that is replaced meanwhile
-        if not (slot.lock.acquire(_AT_ONCE) or slot.lock.acquire(timeout=slot.timeout)):
-            msg = f"another thread held the lock for {slot.timeout:g} seconds; try again, or allow more time"
-            raise BackendUnavailableError(f"{slot.folder.file(self._key)}: {msg}", retryable=True)
+        user = frame_at(1)
         try:
+            since = time.monotonic()  # one allowance for both locks, and for every file that is replaced meanwhile
+            if slot.holder.setdefault(None, user) is not user:
+                self._wait(user)
             kept: Any = slot.log  # of which no checker knows that it is an L, whatever L is
             if kept is not None and kept.key == self._key and kept.lock(slot.timeout, since):
                 log: L = kept
                 return log
             return self._opened(since)
         except BaseException as error:
-            slot.drop()
-            slot.lock.release()
-            if isinstance(error, OSError):
+            self._leave(user)
+            if is_systems(error):
                 raise unavailable(error, slot.folder.file(self._key)) from error
             raise
+
+    def _wait(self, user: FrameType) -> None:
+        slot = self._slot
+        if not slot.take(user, slot.timeout):
+            path = slot.folder.file(self._key)
+            if slot.is_held_below(user):
+                raise interrupts_itself(path)
+            msg = f"another thread held the lock for {slot.timeout:g} seconds; try again, or allow more time"
+            raise BackendUnavailableError(f"{path}: {msg}", retryable=True)
+
+    def _leave(self, user: FrameType) -> None:
+        """Whatever went wrong, be it Ctrl-C on the way out."""
+        slot = self._slot
+        if slot.holder.get(None) is user:
+            try:
+                slot.drop()
+            finally:
+                slot.let_go(user)
+        else:
+            slot.let_go(user)
 
     def _opened(self, since: float) -> L:
         """The log, of a file that is opened anew until it is still the one at its path once it is locked."""
@@ -86,16 +108,25 @@ class Locked(Generic[L]):
     ) -> None:
         slot = self._slot
         try:
-            if slot.log is not None:
-                slot.log.finish()
-        except OSError as trouble:
-            error = error or trouble
-        finally:
             if error is not None:
                 slot.drop()
-            slot.lock.release()
-        if isinstance(error, OSError):
+            elif slot.log is not None:
+                self._finish(slot.log)
+            slot.pass_on()
+        except BaseException:
+            self._leave(frame_at(1))
+            raise
+        if error is not None and is_systems(error):
             raise unavailable(error, slot.folder.file(self._key)) from error
+
+    def _finish(self, log: SessionLog) -> None:
+        """Let go of the file; what was written is, so where that fails the file is closed, which lets go of it too."""
+        try:
+            log.finish()
+        except OSError as error:
+            self._slot.drop()
+            if not is_systems(error):
+                raise
 
 
 class Slots:
@@ -114,23 +145,26 @@ class Slots:
 
     def close(self) -> None:
         """Give back every file, waiting for whoever writes, but for no longer than a write does."""
+        user = frame_at(0)
         for slot in self._slots:
-            if slot.lock.acquire(timeout=self._timeout):
-                try:
+            try:
+                if slot.take(user, self._timeout):
                     slot.drop()
-                finally:
-                    slot.lock.release()
+            finally:
+                slot.let_go(user)
 
     def hold(self) -> None:
-        """Have no thread write, until `resume`."""
+        """Have no thread write, until `resume`; but for a call that forks itself, in a signal handler."""
         for slot in self._slots:
-            if not slot.held:
-                slot.lock.acquire()
-                slot.held = True
+            slot.take(self)
 
     def resume(self) -> None:
         """Let threads write again."""
         for slot in self._slots:
-            if slot.held:
-                slot.held = False
-                slot.lock.release()
+            slot.let_go(self)
+
+    def forget(self) -> None:
+        """In a forked child: a call that goes on there, and has its file in common with the parent's, does nothing."""
+        for slot in self._slots:
+            if slot.holder.get(None) is not self:
+                slot.drop()

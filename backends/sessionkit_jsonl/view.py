@@ -112,7 +112,7 @@ def open_view(path: str, key: str | None, *, timeout: float) -> Generator[Sessio
             yield None
             return
         try:
-            yield SessionView(path, key, descriptor, _settled(descriptor, path, timeout))
+            yield SessionView(path, key, descriptor, settled(descriptor, path, timeout))
         finally:
             os.close(descriptor)
 
@@ -142,7 +142,7 @@ def _explained(error: UnknownVersionError, path: str, key: str | None) -> Corrup
     return CorruptSessionError(f"{path}: {error}", session_key=key, where=path)
 
 
-def _settled(descriptor: int, path: str, timeout: float) -> Window:
+def settled(descriptor: int, path: str, timeout: float) -> Window:
     """The file at a moment when no record was half written.
 
     A writer may be in the middle of one where the last line lacks its newline. Once its lock is free, a line that still
