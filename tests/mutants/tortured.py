@@ -420,3 +420,15 @@ class MergesLate(SQLiteBackend):
         super().write(session_key, **change)
         time.sleep(_BETWEEN)
         return super().write(session_key, attributes=attributes)
+
+
+@found_by("stuck")
+class DiesOfItsDriver(SQLiteBackend):
+    """A cursor that is used after another process has changed the schema takes the whole process with it."""
+
+    written = count(1)
+
+    def compact(self, session_key: str, /) -> None:
+        if next(self.written) % 3 == 0:
+            os.abort()
+        super().compact(session_key)

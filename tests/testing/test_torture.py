@@ -53,7 +53,7 @@ def test_killing_the_writers_of_our_stores(scheme: str, tmp_path: Path) -> None:
 
 def test_killing_the_writers_of_a_third_party_store(tmp_path: Path) -> None:
     """Four methods are enough: nothing else is asked that the backend does not offer as one step."""
-    report = run(f"onefile:////{tmp_path}/store", seconds=1, processes=2, seed=3)
+    report = run(f"onefile:////{tmp_path}/store", seconds=0.6, processes=2, seed=3)
     assert_clean(report, kills=1)
     writes = {"append", "remove_last", "compact"}
     assert report.steps.keys() <= writes | {"open", "close", "look", "list", "search"}
@@ -78,12 +78,49 @@ def test_what_a_process_does_follows_from_the_seed() -> None:
     assert plan(1) != plan(2)
 
 
-def test_a_run_is_done_again(tmp_path: Path) -> None:
-    """With the seed that a report names, a process that works alone announces the same steps, up to its end."""
-    first, again = (run(f"sqlite:///{tmp_path}/{i}.db", seconds=0.2, processes=1, seed=11) for i in range(2))
-    assert first.seed == again.seed == 11
-    assert "--seed 11" in first.to_text()
-    assert first.steps.keys() & again.steps.keys() >= {"append", "open", "look"}
+ONE_LIFE = """
+import sys
+from pathlib import Path
+from sessionkit import open_backend
+from sessionkit.testing.torture.history import Log, read_log
+from sessionkit.testing.torture.plan import Fate, Life, Powers
+from sessionkit.testing.torture.writer import live
+
+folder = Path(sys.argv[1])
+url = f"sqlite:///{folder}/store.db"
+with open_backend(url) as backend:
+    powers = Powers.of(backend)
+life = Life(11, 0, 0, 0)
+live(url, life, Fate("clean", 150, 0, None), powers, Log(folder / "log", url), tell=print)
+for did in read_log(folder / "log", slot=0, life="x"):
+    if did.step.operation != "search":
+        print(ascii([did.key, did.step, did.succeeded]))
+"""
+
+
+def test_a_life_is_lived_again(tmp_path: Path) -> None:
+    """With the seed that a report names, a process does the same steps, and nothing else."""
+    told: list[str] = []
+    for name in ("first", "again"):
+        (tmp_path / name).mkdir()
+        done = subprocess.run(
+            [sys.executable, "-c", ONE_LIFE, str(tmp_path / name)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        told.append(done.stdout)
+    assert told[0] == told[1]
+    assert len(told[0].splitlines()) > 100
+
+
+def test_the_report_names_the_seed(tmp_path: Path) -> None:
+    """A seed that was drawn is told, as is all that was done; as JSON it comes back equal."""
+    report = run(f"sqlite:///{tmp_path}/store.db", seconds=0.1, processes=1)
+    assert f"--seed {report.seed} --processes 1" in report.to_text()
+    assert Report.from_json(report.to_json()) == report
+    assert sum(report.steps.values()) >= report.acknowledged
 
 
 def test_every_kind_of_ending_is_met() -> None:

@@ -241,8 +241,8 @@ def test_errors_of_many() -> None:
 def judged(did: list[Did], *, quiet: bool = True) -> list[Violation]:
     """What a judge says that knows one session, of one writer."""
     judge = Judge(FIELDS)
-    assert list(judge.hear(own().done, quiet=False, stuck=False)) == []
-    return list(judge.hear(did, quiet=quiet, stuck=False))
+    assert list(judge.hear(own().done, quiet=False)) == []
+    return list(judge.hear(did, quiet=quiet))
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def test_lists_while_others_write() -> None:
     assert judged(other, quiet=False) == []
     mine = own().did("list", result=[]).done
     mine[-1] = attrs.evolve(mine[-1], key="")
-    assert [each.kind for each in Judge(FIELDS).hear(mine, quiet=False, stuck=False)] == ["not listed"]
+    assert [each.kind for each in Judge(FIELDS).hear(mine, quiet=False)] == ["not listed"]
 
 
 def test_a_store_that_does_not_open() -> None:
@@ -277,17 +277,17 @@ def test_a_store_that_does_not_open() -> None:
     waited = History("").did("open", failure=NOT_APPLIED).done
     assert judged(waited, quiet=False) == []
     assert [each.kind for each in judged(waited)] == ["not opened"]
-    assert [each.kind for each in Judge(FIELDS).hear([], quiet=False, stuck=True)] == ["stuck"]
+    assert [each.kind for each in Judge(FIELDS).hear([], quiet=False, died="it died: signal 11")] == ["stuck"]
 
 
 def test_a_session_that_many_have_left() -> None:
     """What a session of many was when they left it, it must be at the end."""
     judge = Judge([])
     done = shared().looked(*"abcd").done
-    assert list(judge.hear(done, quiet=True, stuck=False)) == []
+    assert list(judge.hear(done, quiet=True)) == []
     assert list(judge.settle(["shared/0/0"])) == []
     later = History("shared/0/0").looked("a", "b", "c").done
-    assert [each.kind for each in judge.hear(later, quiet=True, stuck=False)] == ["lost"]
+    assert [each.kind for each in judge.hear(later, quiet=True)] == ["lost"]
 
 
 OPERATIONS = ["append", "append", "write", "remove_last", "update_last", "clear_messages", "delete_session"]

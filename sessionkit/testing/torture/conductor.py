@@ -79,6 +79,8 @@ class _Running:
     moved: float = attrs.field(factory=time.monotonic)
     killed: bool = False
     stuck: bool = False
+    asked_to_end: bool = False
+    status: int = 0
 
 
 class Conductor:
@@ -203,7 +205,7 @@ class Conductor:
         if not word:
             self._selector.unregister(running.ears)
             os.close(running.ears)
-            os.waitpid(running.pid, 0)
+            running.status = os.waitstatus_to_exitcode(os.waitpid(running.pid, 0)[1])
             del self._running[running.pid]
             return True
         assert running.fate is not None
@@ -234,7 +236,8 @@ class Conductor:
             self._report.clean += not ended.killed
             self._report.opening += ended.killed and not any(did.step.operation != "open" for did in done)
             self._report.closing += ended.killed and done != [] and done[-1].step.operation == "close"
-        self._found(self._judge.hear(done, quiet=ended.slot == _NOBODY, stuck=ended.stuck))
+        died = _death(ended)
+        self._found(self._judge.hear(done, quiet=ended.slot == _NOBODY, died=died))
         ended.log.unlink(missing_ok=True)
 
     def _found(self, violations: Iterable[Any]) -> None:
@@ -262,6 +265,7 @@ class Conductor:
     def _ask_all_to_end(self) -> None:
         for running in self._running.values():
             if running.fate is not None:
+                running.asked_to_end = True
                 self._signal(running, signal.SIGTERM)
 
     def _interrupt(self) -> None:
@@ -274,6 +278,15 @@ class Conductor:
         for running in list(self._running.values()):
             self._signal(running, signal.SIGKILL)
             os.waitpid(running.pid, 0)
+
+
+def _death(ended: _Running) -> str | None:
+    """What a process has died of, where nobody meant it to."""
+    if ended.stuck:
+        return "the last call did not return, and the process was killed"
+    if ended.killed or ended.status == 0 or (ended.asked_to_end and ended.status == -signal.SIGTERM):
+        return None
+    return f"it died: signal {-ended.status}" if ended.status < 0 else f"it died: exit status {ended.status}"
 
 
 def ask(job: Job, folder: Path) -> Powers:

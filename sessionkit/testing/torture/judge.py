@@ -19,13 +19,14 @@ class Judge:
         self._crowds: defaultdict[str, list[Did]] = defaultdict(list)
         self._settled: set[str] = set()
 
-    def hear(self, done: Sequence[Did], *, quiet: bool, stuck: bool) -> Iterator[Violation]:
+    def hear(self, done: Sequence[Did], *, quiet: bool, died: str | None = None) -> Iterator[Violation]:
         """What is wrong with what a process did, as far as it can be told at once.
 
-        `quiet` says that no other process wrote meanwhile, `stuck` that it was killed because it did nothing any more.
+        `quiet` says that no other process wrote meanwhile, `died` why its last call has not returned, where nobody
+        meant it to be killed then.
         """
-        if stuck:
-            yield Violation("stuck", "", "every call to return", "the last one did not", described(done))
+        if died:
+            yield Violation("stuck", "", "every call to return", died, described(done))
         own = {did.key for did in done if is_own(did.key)}
         for did in done:
             yield from _error(did, done, quiet=quiet)

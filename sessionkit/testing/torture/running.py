@@ -51,6 +51,8 @@ def run(
     """
     if not (processes >= 1 and seconds > 0 and patience > 0):
         raise ValueError("processes, seconds and patience must be above 0")
+    if not hasattr(os, "fork"):
+        raise UsageError("it needs os.fork, which this system does not have")
     fresh = url.replace(PLACE, f"sessionkit_{uuid4().hex}")
     shown = str(BackendURL.parse(fresh))
     seed = random.SystemRandom().randrange(10**6) if seed is None else seed

@@ -149,8 +149,9 @@ def live(url: str, life: Life, fate: Fate, powers: Powers, log: Log, *, tell: Ca
         return
     for key in own_sessions(life.round, life.slot):
         process.do(key, Step("look"))
+    parent = os.getppid()
     for number, (key, step) in enumerate(course(life, powers)):
-        if ending.asked or (number >= fate.steps and fate.ending != "kill"):
+        if ending.asked or os.getppid() != parent or (number >= fate.steps and fate.ending != "kill"):
             break
         if fate.pause and fate.pause[0] == number:
             tell(PAUSE_ME)
