@@ -249,7 +249,7 @@ class ListsPagesThatOverlap(SQLiteBackend):
         return [key for page in pages for key in page]
 
 
-@found_by("not listed")
+@found_by("not listed", "back again")
 class ListsWhatItKnew(SQLiteBackend):
     """The list is read once, and then remembered, with what this process has added."""
 
@@ -386,12 +386,8 @@ class ClaimsToHaveRemoved(SQLiteBackend):
 
 
 @found_by("counts")
-class CountsWhatItWrote(SQLiteBackend):
-    """The number of messages is kept by each process, which does not see what the others add."""
-
-    def __init__(self, path: str | Path) -> None:
-        super().__init__(path)
-        self.known: dict[str, int] = {}
+class CountsTheLastOneLate(SQLiteBackend):
+    """The list tells the number of messages without the last one, which is counted when the next one comes."""
 
     def list_sessions_with_metadata(self) -> list[SessionMetadata]:
         found = super().list_sessions_with_metadata()
@@ -411,7 +407,7 @@ class LeaksDriverErrors(SQLiteBackend):
         return super().write(session_key, **change)
 
 
-@found_by("attribute lost")
+@found_by("half done")
 class MergesLate(SQLiteBackend):
     """The attributes of a `write` are merged after its messages, by a statement of their own: a kill loses them."""
 
@@ -424,7 +420,7 @@ class MergesLate(SQLiteBackend):
 
 @found_by("stuck")
 class DiesOfItsDriver(SQLiteBackend):
-    """A cursor that is used after another process has changed the schema takes the whole process with it."""
+    """Now and then the driver crashes, and takes the whole process with it."""
 
     written = count(1)
 
