@@ -2,6 +2,9 @@
 
 import errno
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TypeGuard
 
 from sessionkit.errors import BackendUnavailableError, Outcome
 
@@ -24,6 +27,11 @@ _HINTS = {
 _PASSING = {errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.EINTR, errno.ENOMEM, errno.EBUSY, errno.ETIMEDOUT}
 
 
+def is_systems(error: BaseException) -> TypeGuard[OSError]:
+    """Whether the operating system raised it, rather than a signal handler that gave up: `TimeoutError` is one too."""
+    return isinstance(error, OSError) and error.errno is not None
+
+
 def unavailable(
     error: OSError, path: str | os.PathLike[str], outcome: Outcome = "not_applied"
 ) -> BackendUnavailableError:
@@ -34,3 +42,18 @@ def unavailable(
     hint = _HINTS.get(error.errno or 0)
     msg = f"{os.fspath(path)}: {error.strerror or error}" + (f"; {hint}" if hint else "")
     return BackendUnavailableError(msg, retryable=error.errno in _PASSING, outcome=outcome)
+
+
+@contextmanager
+def partly(*, applied: int) -> Generator[None]:
+    """A step of a call that has applied so many things already: a failure does not mean then that nothing was.
+
+    Raises:
+        BackendUnavailableError: likewise, its outcome unknown.
+    """
+    try:
+        yield
+    except BackendUnavailableError as error:
+        if applied:
+            error.outcome = "unknown"
+        raise

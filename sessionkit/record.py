@@ -83,7 +83,8 @@ class SessionRecord(msgspec.Struct):
     def begin_turn(self, turn_id: str, stuck_after: float | None) -> None:
         """`SupportsTurns.begin_turn`: nothing happens where another turn runs whose heartbeat is too young."""
         others = self.state == RUNNING and self.turn_id != turn_id
-        if others and (stuck_after is None or now() - (self.heartbeat_at or 0) < stuck_after * 1_000_000):
+        silent_for = max(0, now() - (self.heartbeat_at or 0))  # the clock may have run backwards since
+        if others and (stuck_after is None or silent_for < stuck_after * 1_000_000):
             return
         self.enter_state(RUNNING, turn_id)
 

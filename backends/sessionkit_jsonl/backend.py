@@ -15,6 +15,7 @@ from sessionkit.forks import survive_forks
 from sessionkit.keys import check_count, check_not_negative, check_session_key
 from sessionkit.messages import JSON, ChatMessage, TimestampedMessage
 from sessionkit.models import RUNNING, Finding, SessionMetadata, SessionQuery, by_activity, check_query
+from sessionkit.os_errors import partly
 from sessionkit.record import (
     SessionRecord,
     check_attributes,
@@ -158,7 +159,11 @@ class JSONLBackend(RecordBackend):
         check_not_negative(ttl_hours, "ttl_hours")
         oldest = now() - ttl_hours * 3_600_000_000
         stale = [key for key, record in self._folder.sessions() if record.last_activity < oldest]
-        return sum(self._delete_if_stale(key, oldest) for key in stale)
+        deleted = 0
+        for key in stale:
+            with partly(applied=deleted):
+                deleted += self._delete_if_stale(key, oldest)
+        return deleted
 
     def search(self, query: SessionQuery, /) -> list[SessionMetadata]:
         check_query(query)
@@ -390,4 +395,5 @@ class JSONLBackend(RecordBackend):
 
     def _after_fork_in_child(self) -> None:
         # The old ones' files close with them, which unlocks nothing.
+        self._slots.forget()
         self._slots = Slots(self._folder, timeout=self._lock_timeout)

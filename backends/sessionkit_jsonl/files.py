@@ -9,7 +9,7 @@ from types import TracebackType
 
 from sessionkit.clock import EARLIEST, LATEST
 from sessionkit.errors import BackendUnavailableError, CorruptSessionError, Outcome
-from sessionkit.os_errors import unavailable
+from sessionkit.os_errors import is_systems, unavailable
 from sessionkit.private import FILE, GUARDS, IRREGULAR, has_other_names, make_folders
 
 READ = os.O_RDONLY | GUARDS
@@ -34,7 +34,7 @@ class OSErrors:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if isinstance(error, OSError):
+        if error is not None and is_systems(error):
             raise unavailable(error, self._path, self._outcome) from error
 
 

@@ -2,131 +2,151 @@
 
 import threading
 import time
-from collections.abc import Callable
-from types import FrameType, TracebackType
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 from sessionkit.errors import BackendUnavailableError
-from sessionkit.exclusive import Exclusive, frame_at
 from sessionkit.locks import interrupts_itself
-from sessionkit.os_errors import is_systems, unavailable
+from sessionkit.os_errors import unavailable
+from sessionkit.record_backend import T
+from sessionkit_jsonl import using
 from sessionkit_jsonl.folder import Folder
 from sessionkit_jsonl.log import SessionLog
 
 _COUNT = 32
 
+_AT_ONCE = False  # by its position, because taking a keyword takes longer than the lock
+
 L = TypeVar("L", bound=SessionLog | None)
 """What opening gives: None too, where no file is created."""
 
 
-class _Slot(Exclusive):
-    """One thread at a time, and the log that it used last."""
+class _Slot:
+    """One thread at a time, and the log that it used last.
+
+    Ctrl-C may strike wherever a function is called or begins. So the lock is taken and let go of within one ``try``,
+    each by one step that can't be interrupted in the middle; and a class with ``__exit__`` would have its gap there.
+    """
 
     def __init__(self, folder: Folder, timeout: float) -> None:
-        super().__init__()
         self.folder = folder
         self.timeout = timeout
+        self.lock = threading.RLock()
+        self.path = ""  # of the file that a call is in the middle of using, by the thread that has the lock
+        self.held = False  # while the process forks
+        self.is_orphaned = False
         self.log: SessionLog | None = None
 
-    def recover(self) -> None:
-        """After a call that was interrupted where it could not clean up."""
-        self.drop()
+    def use(self, key: str, open_log: Callable[[str], L], action: Callable[[L], T]) -> T:
+        """What `action` gives, with the session locked against all threads and processes."""
+        since = time.monotonic()  # one allowance for both locks, and for every file that is replaced meanwhile
+        lock = self.lock
+        try:
+            if not (lock.acquire(_AT_ONCE) or lock.acquire(timeout=self.timeout)):
+                raise self._in_vain(key)
+            if self.path:
+                raise interrupts_itself(self.path)  # by the same thread: another one would have waited
+            self.path = self.folder.file(key)
+            try:
+                return self._use(key, open_log, action, since)
+            finally:
+                self.path = ""
+        finally:
+            try:  # noqa: SIM105 -- `suppress` would be called, and could be interrupted
+                lock.release()
+            except RuntimeError:
+                pass  # it was not had
+
+    def _use(self, key: str, open_log: Callable[[str], L], action: Callable[[L], T], since: float) -> T:
+        kept: Any = self.log  # of which no checker knows that it is an L, whatever L is
+        try:
+            if kept is None or kept.key != key or not kept.lock(self.timeout, since):
+                kept = self._opened(key, open_log, since)
+            result = action(kept)
+            if kept is not None:
+                kept.finish()
+        except BaseException as error:
+            self._give_up(error)
+            raise
+        else:
+            return result
+
+    def _opened(self, key: str, open_log: Callable[[str], L], since: float) -> L:
+        """The log, of a file that is opened anew until it is still the one at its path once it is locked."""
+        while True:
+            self.drop()
+            log = open_log(key)
+            self.log = log
+            if log is None or log.lock(self.timeout, since):
+                return log
+
+    def _give_up(self, error: BaseException) -> None:
+        """Forget the log, for what it knows may be ahead of the file; the operating system's errors become ours."""
+        try:
+            if self.log is not None:
+                self.log.finish()
+        except OSError as trouble:
+            error = trouble
+        finally:
+            self.drop()
+        if self.is_orphaned and isinstance(error, OSError | BackendUnavailableError):
+            raise _forked(self.path) from error
+        if isinstance(error, OSError):
+            raise unavailable(error, self.path) from error
+
+    def _in_vain(self, key: str) -> BackendUnavailableError:
+        msg = f"another thread held the lock for {self.timeout:g} seconds; try again, or allow more time"
+        return BackendUnavailableError(f"{self.folder.file(key)}: {msg}", retryable=True)
+
+    def is_ours(self) -> bool:
+        """Whether this thread has the lock."""
+        owned: bool = self.lock._is_owned()  # type: ignore[attr-defined]  # noqa: SLF001 # pyright: ignore -- as `Condition` asks
+        return owned
 
     def drop(self) -> None:
+        """Give back the log's file."""
         log, self.log = self.log, None
         if log is not None:
             log.close()
 
-
-class Locked(Generic[L]):
-    """A session, to be locked against all threads and processes by ``with``; gives its log, or None without a file.
-
-    After an exception the log is forgotten, for what it knows may be ahead of the file. A class, because as a generator
-    it would take as long as the locking itself.
-
-    Raises:
-        BackendUnavailableError: somebody else held a lock all the while, or the operating system refused something.
-    """
-
-    __slots__ = ("_key", "_open_log", "_slot")
-
-    def __init__(self, slot: _Slot, key: str, open_log: Callable[[str], L]) -> None:
-        self._slot = slot
-        self._key = key
-        self._open_log = open_log
-
-    def __enter__(self) -> L:
-        slot = self._slot
-        user = frame_at(1)
+    def close(self) -> None:
+        """Give back the file, once nobody uses it; or not, where that would be waiting for this thread's own call."""
         try:
-            since = time.monotonic()  # one allowance for both locks, and for every file that is replaced meanwhile
-            if slot.holder.setdefault(None, user) is not user:
-                self._wait(user)
-            kept: Any = slot.log  # of which no checker knows that it is an L, whatever L is
-            if kept is not None and kept.key == self._key and kept.lock(slot.timeout, since):
-                log: L = kept
-                return log
-            return self._opened(since)
-        except BaseException as error:
-            self._leave(user)
-            if is_systems(error):
-                raise unavailable(error, slot.folder.file(self._key)) from error
-            raise
+            if self.lock.acquire(timeout=self.timeout):
+                if self.path:
+                    self.log = None  # the call that uses it gives it back
+                else:
+                    self.drop()
+        finally:
+            try:  # noqa: SIM105 -- as above
+                self.lock.release()
+            except RuntimeError:
+                pass
 
-    def _wait(self, user: FrameType) -> None:
-        slot = self._slot
-        if not slot.take(user, slot.timeout):
-            path = slot.folder.file(self._key)
-            if slot.is_held_below(user):
-                raise interrupts_itself(path)
-            msg = f"another thread held the lock for {slot.timeout:g} seconds; try again, or allow more time"
-            raise BackendUnavailableError(f"{path}: {msg}", retryable=True)
+    def hold(self) -> None:
+        """Have no other thread use it."""
+        if not self.is_ours():  # or a signal handler forks, or Ctrl-C struck the last time
+            self.lock.acquire()
+        self.held = not self.path
 
-    def _leave(self, user: FrameType) -> None:
-        """Whatever went wrong, be it Ctrl-C on the way out."""
-        slot = self._slot
-        if slot.holder.get(None) is user:
+    def resume(self) -> None:
+        """Let others use it again."""
+        if self.held:
             try:
-                slot.drop()
+                self.lock.release()
             finally:
-                slot.let_go(user)
-        else:
-            slot.let_go(user)
+                self.held = False
 
-    def _opened(self, since: float) -> L:
-        """The log, of a file that is opened anew until it is still the one at its path once it is locked."""
-        slot = self._slot
-        while True:
-            slot.drop()
-            log = self._open_log(self._key)
-            slot.log = log
-            if log is None or log.lock(slot.timeout, since):
-                return log
+    def orphan(self) -> None:
+        """This is a child's copy of a call that its parent goes on with: have it do nothing more to the file."""
+        if self.path:
+            self.is_orphaned = True
+            self.drop()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        slot = self._slot
-        try:
-            if error is not None:
-                slot.drop()
-            elif slot.log is not None:
-                self._finish(slot.log)
-            slot.pass_on()
-        except BaseException:
-            self._leave(frame_at(1))
-            raise
-        if error is not None and is_systems(error):
-            raise unavailable(error, slot.folder.file(self._key)) from error
 
-    def _finish(self, log: SessionLog) -> None:
-        """Let go of the file; what was written is, so where that fails the file is closed, which lets go of it too."""
-        try:
-            log.finish()
-        except OSError as error:
-            self._slot.drop()
-            if not is_systems(error):
-                raise
+def _forked(path: str) -> BackendUnavailableError:
+    msg = "a signal handler forked the process in the middle of this call, which goes on in the parent alone; try again"
+    return BackendUnavailableError(f"{path}: {msg}", retryable=True)
 
 
 class Slots:
@@ -136,35 +156,43 @@ class Slots:
     """
 
     def __init__(self, folder: Folder, *, timeout: float) -> None:
-        self._timeout = min(timeout, threading.TIMEOUT_MAX)
-        self._slots = [_Slot(folder, self._timeout) for _ in range(_COUNT)]
+        timeout = min(timeout, threading.TIMEOUT_MAX)
+        self._slots = [_Slot(folder, timeout) for _ in range(_COUNT)]
+        using.tell(self)
 
-    def locked(self, key: str, open_log: Callable[[str], L]) -> Locked[L]:
-        """The session, to be locked by ``with``; `open_log` opens its file, where that is not open yet."""
-        return Locked(self._slots[hash(key) % _COUNT], key, open_log)
+    def use(self, key: str, open_log: Callable[[str], L], action: Callable[[L], T]) -> T:
+        """What `action` gives, with the session locked; `open_log` opens its file, where that is not open yet.
+
+        After an exception the log is forgotten, for what it knows may be ahead of the file.
+
+        Raises:
+            BackendUnavailableError: somebody else held a lock all the while, this thread is in the middle of using it,
+                or the operating system refused something.
+        """
+        return self._slots[hash(key) % _COUNT].use(key, open_log, action)
+
+    def used_here(self) -> Iterator[tuple[str, object]]:
+        """`sessionkit_jsonl.using.Using.used_here`."""
+        for slot in self._slots:
+            if slot.path and slot.is_ours():
+                yield slot.path, slot.log
 
     def close(self) -> None:
         """Give back every file, waiting for whoever writes, but for no longer than a write does."""
-        user = frame_at(0)
         for slot in self._slots:
-            try:
-                if slot.take(user, self._timeout):
-                    slot.drop()
-            finally:
-                slot.let_go(user)
+            slot.close()
 
     def hold(self) -> None:
-        """Have no thread write, until `resume`; but for a call that forks itself, in a signal handler."""
+        """Have no other thread write, until `resume`."""
         for slot in self._slots:
-            slot.take(self)
+            slot.hold()
 
     def resume(self) -> None:
         """Let threads write again."""
         for slot in self._slots:
-            slot.let_go(self)
+            slot.resume()
 
-    def forget(self) -> None:
-        """In a forked child: a call that goes on there, and has its file in common with the parent's, does nothing."""
+    def orphan(self) -> None:
+        """In a forked child: leave what this thread was in the middle of to the parent."""
         for slot in self._slots:
-            if slot.holder.get(None) is not self:
-                slot.drop()
+            slot.orphan()

@@ -3,8 +3,6 @@
 import errno
 import os
 import sqlite3
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 
 from sessionkit.errors import (
@@ -14,13 +12,16 @@ from sessionkit.errors import (
     Outcome,
     SessionKitError,
 )
-from sessionkit.os_errors import unavailable
+from sessionkit.os_errors import is_systems, unavailable
+from sessionkit.os_errors import partly as partly
 
 _RETRYABLE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
 
 # A commit that fails with one of these may have reached the disk all the same.
 _OUTCOME_UNKNOWN = {sqlite3.SQLITE_IOERR}
+_HANDLES = 8
+"""More files than a connection has open: the database, its log and the log's index, the lock file, and folders."""
 
 _HINTS = {
     sqlite3.SQLITE_FULL: "free some space on the disk",
@@ -50,21 +51,6 @@ def shown(path: Path) -> str:
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
-@contextmanager
-def partly(*, applied: int) -> Generator[None]:
-    """A step of a call that has applied so many things already: a failure does not mean then that nothing was.
-
-    Raises:
-        BackendUnavailableError: likewise, its outcome unknown.
-    """
-    try:
-        yield
-    except BackendUnavailableError as error:
-        if applied:
-            error.outcome = "unknown"
-        raise
-
-
 def raise_mapped(error: BaseException, path: Path) -> None:
     """Raise ours in the place of SQLite's and the system's; give back without raising for any other.
 
@@ -73,7 +59,7 @@ def raise_mapped(error: BaseException, path: Path) -> None:
         BackendClosedError: `close` interrupted the call.
         BackendUnavailableError: anything else that SQLite or the system said.
     """
-    if isinstance(error, OSError):
+    if is_systems(error):
         raise unavailable(error, shown(path)) from error
     if isinstance(error, SessionKitError) or not isinstance(error, sqlite3.Error):
         return
@@ -99,10 +85,18 @@ def _outcome(code: int) -> Outcome:
 
 
 def _no_handles() -> OSError | None:
-    """What the system says where no file can be opened at all, which SQLite does not pass on."""
+    """What the system says where no file can be opened, which SQLite does not pass on.
+
+    SQLite needs several, and has closed again those that it got, by the time that this is asked.
+    """
+    opened: list[int] = []
     try:
-        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        while len(opened) < _HANDLES:
+            opened.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
     except OSError as error:
         if error.errno in {errno.EMFILE, errno.ENFILE}:
             return error
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
     return None

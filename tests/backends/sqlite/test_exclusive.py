@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from sessionkit import BackendUnavailableError, ChatMessage
-from sessionkit_sqlite import SQLiteBackend, backend, connected, exclusive, log, place, rows, store
+from sessionkit import BackendUnavailableError, ChatMessage, exclusive
+from sessionkit_sqlite import SQLiteBackend, backend, connected, log, place, rows, store
 
 X = ChatMessage.user("x")
 OURS = {
