@@ -4,11 +4,11 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
+from typing import cast
 
 from sessionkit.clock import now, to_datetime
 from sessionkit.codec import MAX_MESSAGE_BYTES, decode_message, encode_message
 from sessionkit.errors import (
-    BackendURLError,
     ConflictError,
     CorruptRecordWarning,
     CorruptSessionError,
@@ -16,7 +16,7 @@ from sessionkit.errors import (
 )
 from sessionkit.keys import check_count, check_not_negative, check_session_key
 from sessionkit.messages import JSON, ChatMessage, TimestampedMessage
-from sessionkit.models import RUNNING, SessionMetadata, SessionQuery, check_query
+from sessionkit.models import RUNNING, Finding, SessionMetadata, SessionQuery, check_query
 from sessionkit.record import (
     SessionRecord,
     check_attributes,
@@ -27,10 +27,9 @@ from sessionkit.record import (
     sets_attributes,
 )
 from sessionkit.record_backend import RecordBackend, T
-from sessionkit.registry import BackendURL
 from sessionkit.warn import warn_caller
 from sessionkit_sqlite import failures, listing, rows, settling, terms
-from sessionkit_sqlite.rows import to_record, transaction
+from sessionkit_sqlite.rows import SessionRow, to_record, transaction
 from sessionkit_sqlite.schema import give_back_space
 from sessionkit_sqlite.search import find_sessions
 from sessionkit_sqlite.store import Mode, Store, Synchronous
@@ -123,7 +122,8 @@ class SQLiteBackend(RecordBackend):
 
     def list_sessions(self) -> list[str]:
         with self._store.reading as connection, transaction(connection, "DEFERRED"):
-            return listing.keys(connection)
+            found = rows.read(connection, lambda: listing.keys(connection))
+        return [key for key in found if type(key) is str]  # the others are none
 
     def load_with_timestamps(self, session_key: str, /, *, last: int | None = None) -> list[TimestampedMessage]:
         if last is not None:
@@ -153,9 +153,11 @@ class SQLiteBackend(RecordBackend):
     def list_sessions_with_metadata(self) -> list[SessionMetadata]:
         damaged: list[CorruptSessionError] = []
         with self._store.reading as connection, transaction(connection, "DEFERRED"):
-            listed = [metadata for _, metadata in listing.newest_first(connection, damaged, listing.Conditions())]
+            found = rows.read(
+                connection, lambda: list(listing.newest_first(connection, damaged, listing.Conditions())), damaged
+            )
         rows.warn_of(damaged)
-        return listed
+        return [metadata for _, metadata in found]
 
     def compact(self, session_key: str, /) -> None:
         check_session_key(session_key)
@@ -189,8 +191,11 @@ class SQLiteBackend(RecordBackend):
         until = None if query.limit is None else min(query.offset + query.limit, _LARGEST)
         damaged: list[CorruptSessionError] = []
         with self._store.reading as connection, transaction(connection, "DEFERRED"):
-            found = find_sessions(connection, query, damaged)
-            page = list(islice(found, min(query.offset, _LARGEST), until))
+            page = rows.read(
+                connection,
+                lambda: list(islice(find_sessions(connection, query, damaged), min(query.offset, _LARGEST), until)),
+                damaged,
+            )
         rows.warn_of(damaged)  # afterwards: whoever is warned may use the store
         return page
 
@@ -277,6 +282,12 @@ class SQLiteBackend(RecordBackend):
                 rows.insert(connection, session, list(zip(times, encoded, kept, strict=True)))
             self._tidy_now_and_then(connection, len(kept))
 
+    def check(self, *, repair: bool = False) -> Iterator[Finding]:
+        """`sessionkit.SupportsCheck.check`; see `sessionkit_sqlite.checking`."""
+        from sessionkit_sqlite.checking import check_store  # noqa: PLC0415 -- what is seldom needed is imported late
+
+        return check_store(self._store, repair=repair)
+
     def close(self) -> None:
         """Close the file, after the calls that are using it; one that takes longer than a second is interrupted."""
         self._store.close()
@@ -314,7 +325,8 @@ class SQLiteBackend(RecordBackend):
         of_running = f"s.number IN (SELECT number FROM sessions WHERE state = '{RUNNING}' AND {condition})"
         with self._store.reading as connection:
             statement = settling.current(of_running, settling.CURRENT_COLUMNS)
-            found = connection.execute(f"{statement} ORDER BY {order}, key", values).fetchall()
+            ordered = f"{statement} ORDER BY {order}, key"
+            found = rows.read(connection, lambda: connection.execute(ordered, values).fetchall())
         damaged: list[CorruptSessionError] = []
         listed = [metadata for _, metadata in rows.readable(found, damaged)]
         rows.warn_of(damaged)
@@ -322,15 +334,23 @@ class SQLiteBackend(RecordBackend):
 
     def _look(self, session_key: str, look: Callable[[SessionRecord], T], /) -> T | None:
         with self._store.reading as connection:
-            row = connection.execute(settling.LOOK, (session_key,)).fetchone()
-        return None if row is None else look(to_record(row))
+            row = rows.look(connection, settling.LOOK, session_key)
+        if row is None:
+            return None
+        try:
+            return look(to_record(row))
+        except OverflowError as error:
+            raise rows.damaged_times(session_key, row[1], error) from error
 
     def _edit(self, session_key: str, change: Callable[[SessionRecord], T], /, *, create: bool) -> T | None:
         with (
             self._store.writing as connection,
             rows.changing(connection, session_key, create=create) as session,
         ):
-            return None if session is None else change(session.record)
+            try:
+                return None if session is None else change(session.record)
+            except OverflowError as error:
+                raise rows.damaged_times(session_key, cast("SessionRow", session).number, error) from error
 
     def _tidy_now_and_then(self, connection: sqlite3.Connection, added: int) -> None:
         """`_tidy`, where this process has added enough since it last did."""
@@ -358,29 +378,3 @@ class SQLiteBackend(RecordBackend):
 def _whole(microseconds: float) -> int:
     """The nearest that SQLite can compare with, of a time that may be infinitely long ago."""
     return int(max(microseconds, -_LARGEST))
-
-
-def open_url(
-    url: BackendURL,
-    *,
-    mode: Mode = "rw",
-    synchronous: Synchronous = "normal",
-    busy_timeout: float = 10.0,
-    max_message_bytes: int = MAX_MESSAGE_BYTES,
-) -> SQLiteBackend:
-    """The factory of ``sqlite:///relative.db`` and ``sqlite:////absolute.db``.
-
-    Raises:
-        BackendURLError: the URL names no file.
-        BackendUnavailableError: as `SQLiteBackend`.
-    """
-    path = url.local_path("sqlite:///relative.db or sqlite:////absolute.db")
-    if path == ":memory:":
-        raise BackendURLError("a SQLite store is a file; memory:// keeps sessions in memory")
-    return SQLiteBackend(
-        path,
-        mode=mode,
-        synchronous=synchronous,
-        busy_timeout=busy_timeout,
-        max_message_bytes=max_message_bytes,
-    )

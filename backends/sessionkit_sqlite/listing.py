@@ -86,5 +86,5 @@ def newest_first(
 
 def _newest_first(row: Sequence[Any]) -> tuple[float, str]:
     """The sort key, of a row that begins as `READ_COLUMNS` does; a damaged time comes first, as SQLite has texts."""
-    activity = row[3]
-    return (-activity if isinstance(activity, int) else -math.inf, row[0])
+    key, activity = row[0], row[3]
+    return (-activity if isinstance(activity, int) else -math.inf, key if isinstance(key, str) else "")

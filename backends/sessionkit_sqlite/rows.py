@@ -1,10 +1,11 @@
 """Reading and writing the rows of a session, within a transaction that the caller has begun."""
 
 import sqlite3
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from copy import copy
-from typing import Any, cast
+from types import NoneType
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -17,8 +18,14 @@ from sessionkit.warn import warn_caller
 from sessionkit_sqlite import settling, terms
 from sessionkit_sqlite.schema import SESSION_COLUMNS
 
+T = TypeVar("T")
+
 _COLUMNS = ", ".join(SESSION_COLUMNS)
 
+# Of which types the values of each column but the attributes may be; and combinations of types that were found to be.
+_KINDS: list[set[Any]] = [*[{int}] * 6, *[{str, NoneType}] * 5, {str}, {str, NoneType}, *[{int, NoneType}] * 2]
+_sound_kinds: set[tuple[type, ...]] = set()
+_MOST_KINDS = 1024
 
 # Not INSERT ... SELECT: beside a trigger, SQLite would put the row into a temporary table first. For an unknown session
 # the time is NULL, which the table refuses.
@@ -82,9 +89,12 @@ def to_record(row: Sequence[Any]) -> SessionRecord:
     """The record that the values of `settling.READ_COLUMNS` make.
 
     Raises:
-        CorruptSessionError: the attributes can't be read.
+        CorruptSessionError: a value is of a kind that it can't be, or the attributes can't be read.
     """
     key, number, *values, raw = row
+    kinds = tuple(map(type, values))
+    if kinds not in _sound_kinds:
+        _check_kinds(key, number, kinds)
     try:
         attributes = decode_json(raw)
     except InvalidMessageError as error:
@@ -96,12 +106,59 @@ def to_record(row: Sequence[Any]) -> SessionRecord:
     return record
 
 
+def look(connection: sqlite3.Connection, statement: str, session_key: str) -> Sequence[Any] | None:
+    """The row that a statement gives of a session; None for an unknown one."""
+    rows = read(connection, lambda: connection.execute(statement, (session_key,)).fetchall())
+    return rows[0] if rows else None
+
+
+def read(
+    connection: sqlite3.Connection, rows: Callable[[], list[T]], damaged: list[CorruptSessionError] | None = None
+) -> list[T]:
+    """What `rows` reads, adding to `damaged`; a text that is none, as it is no UTF-8, comes as the bytes it is."""
+    try:
+        return rows()
+    except sqlite3.OperationalError as error:
+        if "decode to UTF-8" not in str(error):
+            raise
+    if damaged is not None:
+        damaged.clear()
+    connection.text_factory = text_or_bytes
+    try:
+        return rows()
+    finally:
+        connection.text_factory = str
+
+
+def text_or_bytes(raw: bytes) -> str | bytes:
+    """The text, or the bytes where they are none: for `sqlite3.Connection.text_factory`."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw
+
+
+def damaged_times(session_key: str, number: int, error: OverflowError) -> CorruptSessionError:
+    """The error for a session whose times are none that can be."""
+    return _damaged(session_key, number, "the times", str(error))
+
+
+def _check_kinds(key: object, number: int, kinds: tuple[type, ...]) -> None:
+    for column, kind, sound in zip(SESSION_COLUMNS, kinds, _KINDS, strict=False):
+        if kind not in sound:
+            raise _damaged(key, number, column, f"it is of type {kind.__name__}")
+    if len(_sound_kinds) < _MOST_KINDS:
+        _sound_kinds.add(kinds)
+
+
 def readable(
     rows: Iterable[Sequence[Any]], damaged: list[CorruptSessionError]
 ) -> Iterator[tuple[int, SessionMetadata]]:
     """The number and the metadata of each session; of a damaged one, the error is added to `damaged`."""
     for row in rows:
         try:
+            if type(row[0]) is not str:
+                raise _damaged(row[0], row[1], "the key", "it is no text")
             metadata = to_record(row).metadata(row[0], last_use=True)
         except CorruptSessionError as error:
             damaged.append(error)
@@ -123,14 +180,17 @@ def find(connection: sqlite3.Connection, session_key: str, *, is_new: bool = Fal
     Raises:
         CorruptSessionError: it can't be read.
     """
-    row = connection.execute(settling.FIND, (session_key,)).fetchone()
+    row = look(connection, settling.FIND, session_key)
     return None if row is None else SessionRow(row[2], row[0], to_record(row[1:]), is_new)
 
 
 def create_row(connection: sqlite3.Connection, session_key: str) -> None:
     """A row for a session that has none."""
-    (highest,) = connection.execute("SELECT highest_deleted_revision FROM store").fetchone()
-    record = SessionRecord.new(highest)
+    row = connection.execute("SELECT highest_deleted_revision FROM store").fetchone()
+    if row is None or type(row[0]) is not int:
+        msg = "the table store does not say which revisions were given, so no session can be created; repair the store"
+        raise CorruptSessionError(msg, session_key=session_key, where="the table store")
+    record = SessionRecord.new(row[0])
     connection.execute(
         f"INSERT INTO sessions (key, {_COLUMNS}) VALUES (?, {', '.join('?' * len(SESSION_COLUMNS))})",
         (session_key, *_columns(record)),
@@ -238,7 +298,8 @@ def _ids(number: int) -> tuple[int, int]:
     return number << 32, number << 32 | 0xFFFFFFFF
 
 
-def _damaged(session_key: str, number: int, what: str, why: str) -> CorruptSessionError:
+def _damaged(key: object, number: int, what: str, why: str) -> CorruptSessionError:
     where = f"row {number} of sessions"
+    session_key = key if isinstance(key, str) else repr(key)
     msg = f"{what} of {session_key!r} can't be read, {where}: {why}"
     return CorruptSessionError(msg, session_key=session_key, where=where)

@@ -31,6 +31,7 @@ that of the message, and no second.
 """
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from sessionkit.errors import BackendUnavailableError
@@ -169,6 +170,15 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")
+
+
+def new_layout() -> list[tuple[str, str, str]]:
+    """The kind, the name and the statement of each table, index and trigger that there must be, the index aside."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(_LAYOUT)
+        return connection.execute(
+            "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite%' ORDER BY type = 'table' DESC"
+        ).fetchall()
 
 
 def give_back_space(connection: sqlite3.Connection) -> None:

@@ -27,12 +27,17 @@ _LATEST = "ifnull(max(CASE typeof({0}) WHEN 'integer' THEN {0} END), s.last_acti
 
 # By which expression a column of a session becomes what it is with the messages beyond. Each replacement of a message
 # was a change of the session too.
+_ADDED = {
+    "revision": "count(m.id) + ifnull(sum(m.replacements), 0)",
+    "message_count": "count(m.id)",
+    "turn_count": "ifnull(sum(m.turns), 0)",
+    "tool_call_count": "ifnull(sum(m.tool_calls), 0)",
+}
 _ADDED_UP = {
     "last_activity": f"max(s.last_activity, {_LATEST.format('m.created_at')}, {_LATEST.format('m.replaced_at')})",
-    "revision": "s.revision + count(m.id) + ifnull(sum(m.replacements), 0)",
-    "message_count": "s.message_count + count(m.id)",
-    "turn_count": "s.turn_count + ifnull(sum(m.turns), 0)",
-    "tool_call_count": "s.tool_call_count + ifnull(sum(m.tool_calls), 0)",
+} | {  # a damaged number stays what it is, for whoever reads it to see
+    column: f"CASE typeof(s.{column}) WHEN 'integer' THEN s.{column} + {added} ELSE s.{column} END"
+    for column, added in _ADDED.items()
 }
 _LAST_POSITION = "max(s.last_position, ifnull(max(m.id) & 0xFFFFFFFF, 0))"
 _CURRENT_COLUMNS = ", ".join(_ADDED_UP.get(column, f"s.{column}") for column in SESSION_COLUMNS[:-1])
@@ -59,6 +64,9 @@ FIND = current("s.key = ?", f"{_LAST_POSITION}, {CURRENT_COLUMNS}")
 
 REVISION = current("s.key = ?", f"s.number, {_ADDED_UP['revision']}")
 """The number and the revision of the session with that key."""
+
+REVISIONS = current("typeof(s.revision) = 'integer'", f"{_ADDED_UP['revision']} AS revision")
+"""The revision of each session, but for those that are damaged."""
 
 ACTIVITY = current(IS_UNSETTLED, f"s.key, 0, 0, {_ADDED_UP['last_activity']}")
 """The key and the activity of each unsettled session, where `READ_COLUMNS` has them."""

@@ -85,6 +85,7 @@ class Store:
         self.closed = False
         self.writing = Writing(self)
         self.reading = _ReadingOnly(self) if mode == "ro" else _Reading(self)
+        self.looking = _ReadingOnly(self) if mode == "ro" else _Reading(self)  # for long, while others go on reading
         survive_forks(self)  # before anything is opened
         self._look_first()
         with self.reading if mode == "ro" else self.writing:
@@ -93,10 +94,10 @@ class Store:
             _writers[id(self)] = self
 
     def close(self) -> None:
-        """Close both connections, waiting for the calls that use them, or interrupting those after a second."""
+        """Close the connections, waiting for the calls that use them, or interrupting those after a second."""
         self.closed = True
-        self.writing.close()
-        self.reading.close()
+        for connected in (self.writing, self.reading, self.looking):
+            connected.close()
 
     def _look_first(self) -> None:
         user = frame_at(0)
@@ -111,19 +112,25 @@ class Store:
     def _before_fork(self) -> None:
         # What SQLite remembers of its locks would go along to the child, the locks would not: whichever side closed
         # first would take the log away from under the other. So nothing is open while the process forks.
-        for connected in (self.writing, self.reading):
+        for connected in (self.writing, self.reading, self.looking):
             connected.before_fork()
 
     def _after_fork_in_parent(self) -> None:
-        for connected in (self.reading, self.writing):
+        for connected in (self.looking, self.reading, self.writing):
             connected.let_go(connected)
 
     def _after_fork_in_child(self) -> None:
-        for connected in (self.reading, self.writing):
+        for connected in (self.looking, self.reading, self.writing):
             connected.after_fork_in_child()
 
 
 _writers: "WeakValueDictionary[int, Store]" = WeakValueDictionary()  # not a set: others can't add while it is copied
+
+
+def is_open_here(path: Path) -> bool:
+    """Whether this process has the file open to write."""
+    stores = [reference() for reference in _writers.valuerefs()]
+    return any(store is not None and store.path == path and not store.closed for store in stores)
 
 
 class _Reading(Connected):
@@ -176,8 +183,7 @@ class _ReadingOnly(Connected):
         if not path.exists():
             msg = f"{self.store.name} does not exist, and a store that is opened to read (mode=ro) is not created"
             raise BackendUnavailableError(msg)
-        writers = [reference() for reference in _writers.valuerefs()]
-        here = any(store is not None and store.path == path and not store.closed for store in writers)
+        here = is_open_here(path)
         started = time.monotonic()
         while (waited := time.monotonic() - started) < _OPENING:
             before = state_of(path)

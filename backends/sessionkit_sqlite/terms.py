@@ -19,6 +19,7 @@ from contextlib import closing
 from sessionkit.codec import decode_text
 from sessionkit.errors import InvalidMessageError
 from sessionkit.text import TERMS_VERSION, tokenize
+from sessionkit_sqlite import settling
 
 BATCH = 2048
 """How many messages are indexed at once: fewer cost more each, more make one append wait longer."""
@@ -58,18 +59,17 @@ _MOST_TERMS = 64
 
 def adopt_index(connection: sqlite3.Connection) -> None:
     """Make the index ours: create it, or make it anew where its terms are of another version."""
-    if not _has_fts5(connection) or is_current(connection):
+    if not _has_fts5(connection) or is_current(connection) or _version(connection) is None:
         return
     connection.execute("BEGIN IMMEDIATE")
     if not is_current(connection):
-        _start_anew(connection)
+        start_anew(connection)
     connection.execute("COMMIT")
 
 
 def is_current(connection: sqlite3.Connection) -> bool:
     """Whether the index can be asked: FTS5 is there, and its terms are those of this version."""
-    (version,) = connection.execute("SELECT terms_version FROM store").fetchone()
-    return bool(version == TERMS_VERSION and _has_fts5(connection))
+    return _version(connection) == TERMS_VERSION and _has_fts5(connection)
 
 
 def index_batch(connection: sqlite3.Connection, *, at_least: int | None = None) -> int:
@@ -77,6 +77,17 @@ def index_batch(connection: sqlite3.Connection, *, at_least: int | None = None) 
     if _waiting(connection) < (at_least or BATCH) or not is_current(connection):
         return 0
     connection.execute("BEGIN IMMEDIATE")
+    indexed = index_batch_within(connection)
+    connection.execute("COMMIT")
+    return indexed
+
+
+def index_batch_within(connection: sqlite3.Connection) -> int:
+    """Index a batch of messages within a transaction, of a current index; how many were.
+
+    All sessions are settled then, or the trigger would not say of their next messages that they wait.
+    """
+    settling.settle(connection)
     texts, is_full = _next_batch(connection)
     connection.executemany("INSERT INTO terms (rowid, text) VALUES (?, ?)", texts)
     if is_full:
@@ -85,7 +96,6 @@ def index_batch(connection: sqlite3.Connection, *, at_least: int | None = None) 
         connection.execute("UPDATE unindexed SET since = ? WHERE number = ?", (newest + 1, newest >> 32))
     else:
         connection.execute("DELETE FROM unindexed")
-    connection.execute("COMMIT")
     return len(texts)
 
 
@@ -106,7 +116,7 @@ def forget(connection: sqlite3.Connection, first: int, last: int) -> None:
     with closing(indexed):  # while it is open, the index can't be made anew
         stale = not _take_out(connection, indexed) if is_current(connection) else indexed.fetchone() is not None
     if stale:
-        _start_anew(connection)
+        start_anew(connection)
 
 
 def forget_newest(connection: sqlite3.Connection, newest: int) -> None:
@@ -119,14 +129,14 @@ def forget_newest(connection: sqlite3.Connection, newest: int) -> None:
 def forget_unreadable(connection: sqlite3.Connection, number: int) -> None:
     """Take a message out of the index whose terms can't be known any more: where it is indexed, by making it anew."""
     if number < _unindexed_since(connection, number):
-        _start_anew(connection)
+        start_anew(connection)
 
 
 def match_expression(terms: frozenset[str]) -> str | None:
     """The query for ``terms MATCH ?``, each term quoted as data; None where reading the messages is the better way."""
     if len(terms) > _MOST_TERMS:
         return None
-    return " ".join(f'"{_indexed_term(term)}"' for term in terms)
+    return " ".join(f'"{indexed_term(term)}"' for term in terms)
 
 
 def is_match(connection: sqlite3.Connection, number: int, expression: str) -> bool:
@@ -161,11 +171,17 @@ def _may_hold(raw: bytes, plain: list[bytes]) -> bool:
     return all(term in lowered for term in plain)
 
 
+def _version(connection: sqlite3.Connection) -> object:
+    """By which version of the terms the index was made; None where the file is damaged, and does not say."""
+    row = connection.execute("SELECT terms_version FROM store").fetchone()
+    return None if row is None else row[0]
+
+
 def _has_fts5(connection: sqlite3.Connection) -> bool:
     return bool(connection.execute("SELECT sqlite_compileoption_used('ENABLE_FTS5')").fetchone()[0])
 
 
-def _start_anew(connection: sqlite3.Connection) -> None:
+def start_anew(connection: sqlite3.Connection) -> None:
     """An empty index, and every message waiting for it; where this SQLite has no FTS5, somebody else's task."""
     if _has_fts5(connection):
         connection.execute("DROP TABLE IF EXISTS terms")
@@ -230,10 +246,11 @@ def _indexed_text(text: str) -> str:
     """What FTS5 is given, so that it finds just the terms of `tokenize`; it makes those of ASCII text itself."""
     if text.isascii() and (len(text) < _LONGEST_TERM or not _LONG_RUN.search(text)):
         return text
-    return " ".join(map(_indexed_term, tokenize(text)))
+    return " ".join(map(indexed_term, tokenize(text)))
 
 
-def _indexed_term(term: str) -> str:
+def indexed_term(term: str) -> str:
+    """What stands in the index for a term."""
     if len(term) * 4 < _LONGEST_TERM or len(term.encode()) < _LONGEST_TERM:
         return term
     from hashlib import sha256  # noqa: PLC0415 -- takes longer to import than this module, and no real text needs it

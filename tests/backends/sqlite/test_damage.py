@@ -142,3 +142,70 @@ def test_a_damaged_message_counts_for_none(path: Path, backend: SQLiteBackend, l
         backend.load_first("k", max(lost))
     assert {warning.filename for warning in warned} == {__file__}
     assert len(warned) == len(lost)
+
+
+DAMAGES: dict[str, tuple[str, object]] = {
+    "a name of bytes": ("name", b"\xff\xfe"),
+    "an alias that is no UTF-8": ("CAST(? AS TEXT)", b"\xff\xfe"),
+    "a revision of text": ("revision", "many"),
+    "a count of bytes": ("message_count", b"7"),
+    "a state of bytes": ("state", b"idle"),
+    "a time of text": ("created_at", "soon"),
+    "a time after all years": ("created_at", 2**62),
+    "a heartbeat that is a fraction": ("heartbeat_at", 1.5),
+}
+
+
+@pytest.mark.parametrize("damage", sorted(DAMAGES))
+def test_any_damaged_column_is_named(path: Path, backend: SQLiteBackend, damage: str) -> None:
+    """Whatever single-session call reads it says which session and which row; lists have the others."""
+    column, value = DAMAGES[damage]
+    for key in ("sound", "broken"):
+        backend.append(key, ChatMessage.user("hello"))
+        backend.set_session_state(key, "running", "t")
+    column, expression = ("agent_alias", column) if "CAST" in column else (column, "?")
+    with closing(sqlite3.connect(path)) as foreign, foreign:
+        foreign.execute(f"UPDATE sessions SET {column} = {expression} WHERE number = 2", [value])  # noqa: S608 -- ours
+    calls: list[Callable[[], object]] = [lambda: backend.get_session_metadata("broken")]
+    if value != 2**62:  # of which only who asks for the time can say that it is none
+        calls += [
+            lambda: backend.get_session_name("broken"),
+            lambda: backend.set_session_name("broken", "n"),
+            lambda: backend.begin_turn("broken", "t"),
+            lambda: backend.remove_last("broken"),
+        ]
+    for call in calls:
+        with pytest.raises(CorruptSessionError) as caught:
+            call()
+        assert (caught.value.session_key, caught.value.where) == ("broken", "row 2 of sessions")
+    assert [m.content for m in backend.load("broken")] == ["hello"]
+    assert backend.list_sessions() == ["broken", "sound"]
+    for read in ("list_sessions_with_metadata", "search"):
+        with pytest.warns(CorruptRecordWarning, match="'broken' can't be read, row 2 of sessions"):
+            assert READS[read](backend) == ["sound"]
+
+
+@pytest.mark.parametrize("column", ["turn_started_at", "heartbeat_at"])
+def test_a_time_after_all_years_is_named_where_it_is_told(path: Path, backend: SQLiteBackend, column: str) -> None:
+    """Of a state too, and of a turn that is begun anew."""
+    backend.set_session_state("k", "running", "t")
+    with closing(sqlite3.connect(path)) as foreign, foreign:
+        foreign.execute(f"UPDATE sessions SET {column} = ?", [2**62])  # noqa: S608 -- ours
+    calls: list[Callable[[], object]] = [
+        lambda: backend.get_session_state("k"),
+        lambda: backend.begin_turn("k", "other"),
+    ]
+    for call in calls:
+        with pytest.raises(CorruptSessionError, match="the times of 'k' can't be read, row 1 of sessions"):
+            call()
+
+
+def test_a_damaged_key_takes_no_other_session_away(path: Path, backend: SQLiteBackend) -> None:
+    """A session whose key is no text is left out of every list; the others are there."""
+    for key in ("one", "broken", "two"):
+        backend.append(key, ChatMessage.user("hello"))
+    with closing(sqlite3.connect(path)) as foreign, foreign:
+        foreign.execute("UPDATE sessions SET key = CAST(? AS TEXT) WHERE number = 2", [b"\xff"])
+    assert backend.list_sessions() == ["two", "one"]
+    with pytest.warns(CorruptRecordWarning, match="row 2 of sessions: it is no text"):
+        assert [found.key for found in backend.list_sessions_with_metadata()] == ["two", "one"]
