@@ -372,6 +372,8 @@ def main() -> None:
         conductor = Conductor(job, powers, Path(folder), lambda report: _tell("going", report.to_json()))
         try:
             _tell("report", conductor.run().to_json())
+        except BrokenPipeError:  # the parent has died
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         finally:
             conductor.stop()
 

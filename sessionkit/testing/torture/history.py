@@ -17,7 +17,7 @@ import attrs
 from sessionkit import BackendUnavailableError, BackendURL, BackendURLError
 from sessionkit.testing._worker import Step
 
-READS = frozenset(("open", "close", "look", "search", "list", "list with metadata", "powers"))
+READS = frozenset(("open", "close", "look", "search", "list", "list with metadata", "revision"))
 """The steps that change nothing."""
 
 

@@ -100,8 +100,6 @@ class Process:
                 return backend.list_sessions()
             case "list with metadata":
                 return [[found.key, found.message_count] for found in backend.list_sessions_with_metadata()]
-            case "powers":
-                return None
             case _:
                 result = take(backend, key, step, say=say)
                 if step.if_revision is not None:
@@ -129,11 +127,15 @@ class Process:
 
     def _revision(self, key: str) -> int:
         """The last that is known, which others may have left behind; 0 where there is no session."""
-        assert self._backend is not None
-        if key not in self._revisions:
+
+        def read() -> None:
+            assert self._backend is not None
             metadata = self._backend.get_session_metadata(key)
             self._revisions[key] = (metadata.revision or 0) if metadata else 0
-        return self._revisions[key]
+
+        if key not in self._revisions:
+            self._did(key, Step("revision"), read)
+        return self._revisions.get(key, 0)
 
     def _sought(self, key: str) -> str:
         """A message that is in the session, or was."""
