@@ -13,10 +13,13 @@ from sessionkit.messages import TimestampedMessage
 from sessionkit.models import RUNNING, STUCK_AFTER, Finding
 from sessionkit.protocol import CoreBackend, SupportsCheck
 
-SEARCHES = 150
-"""How many messages of a store are searched for."""
+SEARCHES = 60
+"""How many messages of a store are searched for, at most twice as many."""
 
 _PER_SESSION = 3
+
+_EVERYWHERE = 5
+"""How many of these searches are of the whole store."""
 
 Progress = Callable[[int, int], object]
 """Told how many sessions have been looked at, and how many there are."""
@@ -56,15 +59,16 @@ class Examination(Iterator[Finding]):
             yield from self._deep()
         lists = look_at_lists(self._patient)
         yield from self._new(lists.findings)
-        searched = self._patient.is_native("search")
-        every = max(1, len(lists.keys) // SEARCHES)
-        asked = max(1, min(_PER_SESSION, SEARCHES // max(1, len(lists.keys)))) if searched else 0
+        amount = len(lists.keys)
+        every = max(1, amount // SEARCHES) if self._patient.is_native("search") else 0
         running: set[str] = set()
         for number, key in enumerate(lists.keys):
-            self._progress(number, len(lists.keys))
-            yield from self._new(self._session(key, running, asked if number % every == 0 else 0))
-        self._progress(len(lists.keys), len(lists.keys))
-        if searched:
+            self._progress(number, amount)
+            is_searched = every > 0 and number % every == 0
+            asked = max(1, min(_PER_SESSION, SEARCHES // amount)) if is_searched else 0
+            yield from self._new(self._session(key, running, asked, everywhere=number % -(-amount // _EVERYWHERE) == 0))
+        self._progress(amount, amount)
+        if every:
             yield from self._new(look_everywhere(self._patient))
         yield from self._new(look_at_turns(self._patient, running))
         if self._stuck_after is not None:
@@ -81,13 +85,16 @@ class Examination(Iterator[Finding]):
             if step.value is None:
                 return
 
-    def _session(self, key: str, running: set[str], asked: int) -> list[Finding]:
+    def _session(self, key: str, running: set[str], asked: int, *, everywhere: bool) -> list[Finding]:
         stored: list[TimestampedMessage] = []
         patient = self._patient
 
         def look() -> list[Finding]:
             found = look_at(patient, key, stored)
-            return found + look_at_search(patient, key, [kept.message for kept in stored], asked) if asked else found
+            if asked:
+                messages = [kept.message for kept in stored]
+                found += look_at_search(patient, key, messages, asked, everywhere=everywhere)
+            return found
 
         found = patient.agreed(key, mark_of(patient, key), look)
         self.sessions += 1
@@ -117,7 +124,7 @@ def examine(
     It works on every backend through the contract, and asks one that has `SupportsCheck` first. Looked at are: whether
     every session that is listed loads; whether all ways to list, look up and read a session agree; its counts against
     its messages; the order of times and of lists; turns that are stuck; and search, both ways, for a sample: up to
-    three messages of a session, of some 150 in the store, by their longest words. What an index still holds of
+    three messages of a session, of some 60 in the store, by their longest words. What an index still holds of
     messages that are gone is for `SupportsCheck` to find.
 
     Others may use the store meanwhile: nothing is told of a session that changed between two looks. One session is held

@@ -20,7 +20,9 @@ _FORGETS = "a search for words of one of its messages does not find the session"
 _INVENTS = "a search for words that no message of the session holds finds it"
 
 
-def look_at_search(patient: Patient, key: str, messages: list[ChatMessage], asked: int) -> list[Finding]:
+def look_at_search(
+    patient: Patient, key: str, messages: list[ChatMessage], asked: int, *, everywhere: bool
+) -> list[Finding]:
     """Ask for what some messages of the session say, and for what no single one of them says.
 
     Args:
@@ -28,6 +30,7 @@ def look_at_search(patient: Patient, key: str, messages: list[ChatMessage], aske
         key: the session.
         messages: all of it, as loaded.
         asked: how many messages to ask for: the newest, the oldest, and others by chance, the same ones each time.
+        everywhere: ask the whole store for one of them too, which may cost as much as to read all of it.
     """
     texts = [message.text for message in messages]
     queries = [_keyword(text) for text in _chosen(key, [text for text in texts if tokenize(text)], asked)]
@@ -39,7 +42,7 @@ def look_at_search(patient: Patient, key: str, messages: list[ChatMessage], aske
         for keyword in dict.fromkeys((*queries, together))
         for one in _compared(patient, key, texts, SessionQuery(keyword, key_prefix=key))
     ]
-    return list(dict.fromkeys(found)) + look_everywhere(patient, queries[-1])
+    return list(dict.fromkeys(found)) + (look_everywhere(patient, queries[-1]) if everywhere else [])
 
 
 def look_everywhere(patient: Patient, keyword: str = _NOWHERE) -> list[Finding]:

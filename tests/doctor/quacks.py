@@ -84,7 +84,7 @@ def never_counts(patch: pytest.MonkeyPatch) -> None:
 @fails(promises.each_fault_is_found)
 def never_searches(patch: pytest.MonkeyPatch) -> None:
     """A search that answers is believed."""
-    patch.setattr(examination, "look_at_search", lambda *_: [])
+    patch.setattr(examination, "look_at_search", lambda *_, **_options: [])
 
 
 @fails(promises.each_fault_is_found)
