@@ -156,6 +156,14 @@ def test_a_value_has_at_most_so_many_bytes(value: Any) -> None:
         encode_json(value, "it", max_bytes=len(raw) - 1)
 
 
+def test_a_message_has_64_megabytes_where_nobody_says_otherwise() -> None:
+    """To the byte."""
+    message = ChatMessage("user", "x" * (64 * 1024 * 1024 - len(b'{"role":"user","content":""}')))
+    assert len(encode_message(message)) == 67_108_864
+    with pytest.raises(InvalidMessageError, match="67108864"):
+        encode_message(ChatMessage("user", f"{message.content}x"))
+
+
 def test_what_is_surely_too_large_is_never_built(monkeypatch: pytest.MonkeyPatch) -> None:
     """A list that holds one text many times takes kilobytes itself, and gigabytes as JSON."""
     value: Any = ["x" * 10_000] * 10_000
