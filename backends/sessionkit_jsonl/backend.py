@@ -2,15 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
 from itertools import islice
 from typing import Literal, get_args
 
-from msgspec import UNSET
-
 from sessionkit.clock import now, optional_datetime
 from sessionkit.codec import MAX_MESSAGE_BYTES, encode_message
-from sessionkit.errors import BackendClosedError, BackendUnavailableError, ConflictError, CorruptSessionError
+from sessionkit.errors import BackendClosedError, BackendUnavailableError, CorruptSessionError
 from sessionkit.forks import survive_forks
 from sessionkit.keys import check_count, check_not_negative, check_session_key
 from sessionkit.messages import JSON, ChatMessage, TimestampedMessage
@@ -19,8 +16,6 @@ from sessionkit.os_errors import partly
 from sessionkit.record import (
     SessionRecord,
     check_attributes,
-    check_drop,
-    check_fences,
     check_metadata,
     longest_stuck_first,
     newest_turn_first,
@@ -28,12 +23,12 @@ from sessionkit.record import (
     sets_attributes,
 )
 from sessionkit.record_backend import RecordBackend, T
-from sessionkit_jsonl import files
+from sessionkit_jsonl import edits, files
 from sessionkit_jsonl.compaction import known_time
 from sessionkit_jsonl.floor import RevisionFloor
 from sessionkit_jsonl.folder import Folder, warn_left_out
 from sessionkit_jsonl.log import SessionLog
-from sessionkit_jsonl.slots import Locked, Slots
+from sessionkit_jsonl.slots import Slots
 from sessionkit_jsonl.standing import Entry
 from sessionkit_jsonl.view import SessionView
 
@@ -102,21 +97,19 @@ class JSONLBackend(RecordBackend):
     def append(self, session_key: str, message: ChatMessage, /) -> None:
         check_session_key(session_key)
         raw = encode_message(message, max_bytes=self._max_message_bytes)
-        with self._created(session_key) as log:
+
+        def add(log: SessionLog) -> None:
             record = log.begin(self._floor)
             record.changed()
             record.count(1, message.is_turn, message.tool_call_count)
             log.commit(record, (raw,))
 
+        self._check_open()
+        self._slots.use(session_key, self._create, add)
+
     def remove_last(self, session_key: str, /) -> bool:
         check_session_key(session_key)
-        with self._locked(session_key) as log:
-            if log is None or (record := log.look()) is None or not record.message_count:
-                return False
-            log.pop(record)
-            record.changed()
-            log.commit(record)
-            return True
+        return self._locked(session_key, edits.remove_last)
 
     def list_sessions(self) -> list[str]:
         return [key for key, _ in self._by_activity()]
@@ -132,14 +125,7 @@ class JSONLBackend(RecordBackend):
     def update_last(self, session_key: str, message: ChatMessage, /) -> bool:
         check_session_key(session_key)
         raw = self._encoded(message)
-        with self._locked(session_key) as log:
-            if log is None or (record := log.look()) is None or not record.message_count:
-                return False
-            created_at = log.pop(record)
-            moment = record.changed()
-            record.count(1, message.is_turn, message.tool_call_count)
-            log.commit(record, (raw,), created_at=UNSET if created_at == moment else created_at)
-            return True
+        return self._locked(session_key, lambda log: edits.update_last(log, raw, message))
 
     def list_sessions_with_metadata(self) -> list[SessionMetadata]:
         return [record.metadata(key) for key, record in self._by_activity()]
@@ -150,9 +136,7 @@ class JSONLBackend(RecordBackend):
         The new file may be read and written by whoever might the old one, and belongs to whoever calls.
         """
         check_session_key(session_key)
-        with self._locked(session_key) as log:
-            if log is not None and (record := log.look()) is not None:
-                log.compact(record)
+        self._locked(session_key, edits.compact)
 
     def cleanup_stale(self, ttl_hours: float, /) -> int:
         self._check_open()
@@ -162,7 +146,7 @@ class JSONLBackend(RecordBackend):
         deleted = 0
         for key in stale:
             with partly(applied=deleted):
-                deleted += self._delete_if_stale(key, oldest)
+                deleted += self._locked(key, lambda log: edits.delete_if_stale(log, self._floor, oldest))
         return deleted
 
     def search(self, query: SessionQuery, /) -> list[SessionMetadata]:
@@ -185,27 +169,12 @@ class JSONLBackend(RecordBackend):
 
     def clear_messages(self, session_key: str, /) -> int:
         check_session_key(session_key)
-        with self._locked(session_key) as log:
-            if log is None or (record := log.look()) is None or not record.message_count:
-                return 0
-            removed = record.message_count
-            log.pop_all(record)
-            record.changed()
-            log.commit(record)
-            return removed
+        return self._locked(session_key, edits.clear)
 
     def delete_session(self, session_key: str, /) -> bool:
         """As the contract says; a file that can't be read is a session too, and goes."""
         check_session_key(session_key)
-        with self._locked(session_key) as log:
-            if log is None:
-                return False
-            try:
-                existed = log.look() is not None
-            except CorruptSessionError:
-                existed = True
-            log.delete(self._floor)
-            return existed
+        return self._locked(session_key, lambda log: edits.delete(log, self._floor))
 
     def list_running_sessions(self) -> list[SessionMetadata]:
         return self._listed(lambda record: record.state == RUNNING, newest_turn_first)
@@ -236,22 +205,21 @@ class JSONLBackend(RecordBackend):
         check_attributes(attributes)
         messages = list(append)
         added = [self._encoded(message) for message in messages]
-        with self._locked(session_key, create=bool(added) or sets_attributes(attributes)) as log:
-            found = log.look() if log else None
-            check_fences(session_key, found, if_revision=if_revision, if_turn=if_turn)
-            check_drop(session_key, found, drop_last)
-            if log is None or (found is None and not added and not sets_attributes(attributes)):
-                return 0
-            record = log.begin(self._floor)
-            log.drop(record, drop_last)
-            if drop_last or added:
-                record.changed()
-            for message in messages:
-                record.count(1, message.is_turn, message.tool_call_count)
-            merged = record.merge(attributes)
-            if drop_last or added or merged:
-                log.commit(record, added, snapshot=merged)
-            return record.revision
+
+        def change(log: SessionLog | None) -> int:
+            return edits.write(
+                log,
+                self._floor,
+                session_key,
+                drop_last=drop_last,
+                messages=messages,
+                added=added,
+                attributes=attributes,
+                if_revision=if_revision,
+                if_turn=if_turn,
+            )
+
+        return self._locked(session_key, change, create=bool(added) or sets_attributes(attributes))
 
     def load_first(self, session_key: str, count: int, /) -> list[TimestampedMessage]:
         """`sessionkit.SupportsFirst.load_first`; as many as a later removal once left, or more, cost as much as `load`.
@@ -268,12 +236,9 @@ class JSONLBackend(RecordBackend):
         kept, times = restored_times(messages)
         encoded = [self._encoded(message) for message in kept]
         check_metadata(metadata)
-        with self._created(session_key) as log:
-            if log.look():
-                msg = f"{session_key!r} exists; delete it first"
-                raise ConflictError(msg)
-            record = SessionRecord.restored(metadata, times, log.highest_deleted(self._floor))
-            log.restore(record, zip(encoded, kept, times, strict=True))
+        stored = list(zip(encoded, kept, times, strict=True))
+        self._check_open()
+        self._slots.use(session_key, self._create, lambda log: edits.restore(log, self._floor, metadata, stored, times))
 
     def check(self, *, repair: bool = False) -> Iterator[Finding]:
         """`sessionkit.SupportsCheck.check`; reads every file of the folder whole, one at a time.
@@ -327,12 +292,13 @@ class JSONLBackend(RecordBackend):
             return look(view.record) if view and view.record else None
 
     def _edit(self, session_key: str, change: Callable[[SessionRecord], T], /, *, create: bool) -> T | None:
-        with self._locked(session_key, create=create) as log:
+        def edit(log: SessionLog | None) -> T | None:
             return log.edit(self._floor, change) if log is not None and (create or log.look()) else None
 
+        return self._locked(session_key, edit, create=create)
+
     def _mend(self, session_key: str) -> str:
-        with self._locked(session_key) as log:
-            return log.mend(self._floor) if log is not None else "it is gone"
+        return self._locked(session_key, lambda log: edits.mend(log, self._floor))
 
     def _listed(
         self, chosen: Callable[[SessionRecord], bool], order: Callable[[SessionMetadata], tuple[float, str]]
@@ -348,17 +314,10 @@ class JSONLBackend(RecordBackend):
         self._check_open()
         return sorted(self._folder.sessions(), key=lambda session: (-session[1].last_activity, session[0]))
 
-    def _locked(self, session_key: str, *, create: bool = False) -> AbstractContextManager[SessionLog | None]:
-        """The session's file, to be locked for writing; None where there is none and none is to be created."""
-        if create:
-            return self._created(session_key)
+    def _locked(self, session_key: str, action: Callable[[SessionLog | None], T], *, create: bool = False) -> T:
+        """What `action` gives, with the session locked; of None where there is no file and none is to be created."""
         self._check_open()
-        return self._slots.locked(session_key, self._open)
-
-    def _created(self, session_key: str) -> Locked[SessionLog]:
-        """The session's file, to be locked for writing; created where there is none."""
-        self._check_open()
-        return self._slots.locked(session_key, self._create)
+        return self._slots.use(session_key, self._create if create else self._open, action)
 
     def _open(self, session_key: str) -> SessionLog | None:
         try:
@@ -378,15 +337,6 @@ class JSONLBackend(RecordBackend):
             raise BackendUnavailableError(msg)
         return SessionLog(path, session_key, flags, sync=self._fsync)
 
-    def _delete_if_stale(self, session_key: str, oldest: float) -> bool:
-        """Delete the session, unless it has been active since, or damaged: then nobody knows."""
-        with self._locked(session_key) as log, suppress(CorruptSessionError):
-            if log is None or (record := log.look()) is None or record.last_activity >= oldest:
-                return False
-            log.delete(self._floor)
-            return True
-        return False
-
     def _before_fork(self) -> None:
         self._slots.hold()
 
@@ -395,5 +345,5 @@ class JSONLBackend(RecordBackend):
 
     def _after_fork_in_child(self) -> None:
         # The old ones' files close with them, which unlocks nothing.
-        self._slots.forget()
+        self._slots.orphan()
         self._slots = Slots(self._folder, timeout=self._lock_timeout)

@@ -179,7 +179,7 @@ def replace(path: str, data: bytes, *, aside: bytes = b"", sync: bool) -> None:
     Whatever `sync` says, the new content is on the disk before its name: else a power cut could take what had been
     there for long.
     """
-    beside = f"{path}.tmp"
+    beside, process = f"{path}.tmp", os.getpid()
     with OSErrors(beside):
         remove(beside)  # what a crash left; only who holds the lock writes here
         descriptor = os.open(beside, _FRESH, FILE)
@@ -191,9 +191,11 @@ def replace(path: str, data: bytes, *, aside: bytes = b"", sync: bool) -> None:
             os.fsync(descriptor)
             if aside:
                 set_aside(path, aside)
-            Path(beside).replace(path)
+            if os.getpid() == process:  # a signal handler may have forked it; then it is the parent's
+                Path(beside).replace(path)
         except BaseException:
-            remove(beside)
+            if os.getpid() == process:
+                remove(beside)
             raise
         finally:
             os.close(descriptor)

@@ -10,8 +10,8 @@ start where its revisions can't be written any more.
 import os
 
 from sessionkit.errors import CorruptSessionError
-from sessionkit.locks import acquire
 from sessionkit_jsonl import files
+from sessionkit_jsonl.using import acquire_common
 
 NAME = ".revisions"
 _WIDTH = 20  # fixed, so that one small write in place replaces the number as a whole
@@ -33,7 +33,7 @@ class RevisionFloor:
         except FileNotFoundError:
             return 0
         try:
-            acquire(descriptor, shared=True, timeout=self._timeout, since=since, path=self._path)
+            acquire_common(descriptor, self._path, shared=True, timeout=self._timeout, since=since)
             return self._number(descriptor)
         finally:
             os.close(descriptor)  # which lets go of the lock
@@ -44,7 +44,7 @@ class RevisionFloor:
             return
         descriptor = files.open_session(self._path, files.CREATE_IN_PLACE)
         try:
-            acquire(descriptor, timeout=self._timeout, since=since, path=self._path)
+            acquire_common(descriptor, self._path, timeout=self._timeout, since=since)
             number = self._number(descriptor)
             # Who wrote the number that is there may not have waited for the disk, or in vain: it is written again.
             if number < revision or self._sync:
@@ -62,7 +62,7 @@ class RevisionFloor:
         except FileNotFoundError:
             return None
         try:
-            acquire(descriptor, shared=True, timeout=self._timeout, path=self._path)
+            acquire_common(descriptor, self._path, shared=True, timeout=self._timeout)
             text = os.pread(descriptor, 2 * _WIDTH, 0).strip(b"\0 \t\r\n")
         finally:
             os.close(descriptor)
@@ -75,7 +75,7 @@ class RevisionFloor:
         with files.OSErrors(self._path):
             descriptor = files.open_session(self._path, files.CREATE_IN_PLACE)
             try:
-                acquire(descriptor, timeout=self._timeout, path=self._path)
+                acquire_common(descriptor, self._path, timeout=self._timeout)
                 size = os.fstat(descriptor).st_size
                 files.set_aside(self._path, files.read(descriptor, 0, size))
                 files.overwrite(descriptor, (b"%0*d\n" % (_WIDTH, revision)).ljust(size))

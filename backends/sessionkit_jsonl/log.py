@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from sessionkit.codec import decode_message
 from sessionkit.errors import CorruptSessionError, InvalidMessageError, SessionKitError
-from sessionkit.locks import acquire, release
+from sessionkit.locks import release
 from sessionkit.messages import ChatMessage
 from sessionkit.record import SessionRecord, check_drop
 from sessionkit.record_backend import T
@@ -32,6 +32,7 @@ from sessionkit_jsonl.lines import (
 from sessionkit_jsonl.reading import newest_first
 from sessionkit_jsonl.scanning import Scan
 from sessionkit_jsonl.standing import Entry
+from sessionkit_jsonl.using import acquire_file
 from sessionkit_jsonl.view import SessionView, decoded, scan_file
 from sessionkit_jsonl.window import BrokenChainError, Window
 
@@ -60,8 +61,7 @@ class SessionLog:
         self._descriptor = files.open_session(path, flags)
         status = os.fstat(self._descriptor)
         self._inode, self._device = status.st_ino, status.st_dev
-        self._size = 0
-        self._size_looked_at = -1
+        self._size = self._size_looked_at = -1  # nobody knows before it is locked
         self._modified = self._modified_looked_at = 0
         self._count = 0
         self._low: int | None = None
@@ -92,7 +92,7 @@ class SessionLog:
         if descriptor < 0:
             return False
         self._since = since
-        acquire(descriptor, timeout=timeout, since=since, path=self._path)
+        acquire_file(descriptor, self._path, timeout=timeout, since=since, log=self)
         try:
             status = os.lstat(self._path)
         except FileNotFoundError:

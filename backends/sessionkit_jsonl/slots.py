@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from sessionkit.errors import BackendUnavailableError
 from sessionkit.locks import interrupts_itself
-from sessionkit.os_errors import unavailable
+from sessionkit.os_errors import is_systems, unavailable
 from sessionkit.record_backend import T
 from sessionkit_jsonl import using
 from sessionkit_jsonl.folder import Folder
@@ -59,14 +59,16 @@ class _Slot:
 
     def _use(self, key: str, open_log: Callable[[str], L], action: Callable[[L], T], since: float) -> T:
         kept: Any = self.log  # of which no checker knows that it is an L, whatever L is
+        locked = False
         try:
             if kept is None or kept.key != key or not kept.lock(self.timeout, since):
                 kept = self._opened(key, open_log, since)
+            locked = True
             result = action(kept)
             if kept is not None:
                 kept.finish()
         except BaseException as error:
-            self._give_up(error)
+            self._give_up(error, kept, locked=locked)
             raise
         else:
             return result
@@ -80,18 +82,20 @@ class _Slot:
             if log is None or log.lock(self.timeout, since):
                 return log
 
-    def _give_up(self, error: BaseException) -> None:
+    def _give_up(self, error: BaseException, kept: SessionLog | None, *, locked: bool) -> None:
         """Forget the log, for what it knows may be ahead of the file; the operating system's errors become ours."""
         try:
-            if self.log is not None:
+            if locked and self.log is not None:
                 self.log.finish()
         except OSError as trouble:
             error = trouble
         finally:
             self.drop()
-        if self.is_orphaned and isinstance(error, OSError | BackendUnavailableError):
+            if kept is not None:
+                kept.close()  # where a signal handler closed the store, it is not ours any more
+        if self.is_orphaned and (is_systems(error) or isinstance(error, BackendUnavailableError)):
             raise _forked(self.path) from error
-        if isinstance(error, OSError):
+        if is_systems(error):
             raise unavailable(error, self.path) from error
 
     def _in_vain(self, key: str) -> BackendUnavailableError:

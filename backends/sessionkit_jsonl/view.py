@@ -7,7 +7,7 @@ from itertools import islice
 
 from sessionkit.codec import decode_message
 from sessionkit.errors import CorruptRecordWarning, CorruptSessionError, InvalidMessageError
-from sessionkit.locks import acquire, release
+from sessionkit.locks import release
 from sessionkit.messages import ChatMessage
 from sessionkit.record import SessionRecord
 from sessionkit.warn import warn_caller
@@ -17,6 +17,7 @@ from sessionkit_jsonl.lines import UnknownVersionError
 from sessionkit_jsonl.reading import newest_first, stand
 from sessionkit_jsonl.scanning import Scan, scan
 from sessionkit_jsonl.standing import Entry
+from sessionkit_jsonl.using import acquire_file
 from sessionkit_jsonl.window import BrokenChainError, Window
 
 
@@ -151,7 +152,7 @@ def settled(descriptor: int, path: str, timeout: float) -> Window:
     window = Window(descriptor, os.lseek(descriptor, 0, os.SEEK_END))  # for a third of asking `fstat`
     if window.is_terminated:
         return window
-    acquire(descriptor, shared=True, timeout=timeout, path=path)
+    acquire_file(descriptor, path, shared=True, timeout=timeout)
     try:
         return Window(descriptor, os.lseek(descriptor, 0, os.SEEK_END))
     finally:

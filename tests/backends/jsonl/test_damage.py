@@ -140,9 +140,7 @@ def test_damage_within_a_message_is_found(file: Path, backend: JSONLBackend) -> 
     assert backend.load("s") == []
 
 
-@pytest.mark.parametrize(
-    "content", [b"rubbish\n", b"rubbish", b"{}\n{}\n", b'{"sessionkit":1}\nrubbish\n']
-)
+@pytest.mark.parametrize("content", [b"rubbish\n", b"rubbish", b"{}\n{}\n", b'{"sessionkit":1}\nrubbish\n'])
 def test_a_file_of_rubbish_is_an_error(tmp_path: Path, file: Path, backend: JSONLBackend, content: bytes) -> None:
     """Where nothing can be read, every call says which file that is, and changes nothing; it can be deleted."""
     file.write_bytes(content)

@@ -160,8 +160,11 @@ class LateLock:
     def release(self) -> None:
         """Nothing to do."""
 
+    def _is_owned(self) -> bool:
+        return True
 
-@pytest.mark.parametrize(("name", "tries"), [("s.jsonl", 1), (".revisions", 2)])
+
+@pytest.mark.parametrize(("name", "tries"), [("s.jsonl", 2), (".revisions", 3)])
 def test_all_waiting_of_a_call_has_one_allowance(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, tries: int
 ) -> None:
@@ -188,10 +191,21 @@ def test_all_waiting_of_a_call_has_one_allowance(
 def test_waiting_for_a_thread_names_the_file(tmp_path: Path) -> None:
     """Where another thread writes all the while, the error says to which file, and that it may pass."""
     with JSONLBackend(tmp_path, lock_timeout=0.01) as backend:
-        backend._slots.hold()
+        held, done = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            backend._slots.hold()
+            held.set()
+            done.wait()
+            backend._slots.resume()
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        held.wait()
         with pytest.raises(BackendUnavailableError, match=f"{tmp_path}/s.jsonl: another thread") as caught:
             backend.append("s", HI)
-        backend._slots.resume()
+        done.set()
+        thread.join()
         assert (caught.value.retryable, caught.value.outcome) == (True, "not_applied")
         backend.append("s", HI)
 
