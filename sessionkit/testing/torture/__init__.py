@@ -31,8 +31,8 @@ to come back.
 Not asked: what survives a power cut. A kill leaves what was given to the system.
 """
 
+from sessionkit.testing.torture.asking import UsageError
 from sessionkit.testing.torture.checker import Violation
-from sessionkit.testing.torture.conductor import UsageError
 from sessionkit.testing.torture.report import Report
 from sessionkit.testing.torture.running import run
 

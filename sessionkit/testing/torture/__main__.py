@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from sessionkit import SessionKitError
-from sessionkit.testing.torture.conductor import UsageError
+from sessionkit.testing.torture.asking import UsageError
 from sessionkit.testing.torture.report import Report
 from sessionkit.testing.torture.running import run
 

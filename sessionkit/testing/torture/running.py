@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from sessionkit import BackendURL
 from sessionkit.codec import converter
-from sessionkit.testing.torture.conductor import Job, UsageError
+from sessionkit.testing.torture.asking import Job, UsageError
 from sessionkit.testing.torture.report import Report
 
 PLACE = "{store}"
