@@ -42,6 +42,7 @@ class Step(NamedTuple):
         drop: how many messages it drops.
         added: the texts of the messages that it adds.
         if_revision: the revision that the session must have, where that is a condition.
+        if_turn: likewise, the turn that must run in it.
     """
 
     operation: str
@@ -49,6 +50,7 @@ class Step(NamedTuple):
     drop: int = 0
     added: Sequence[str] = ()
     if_revision: int | None = None
+    if_turn: str | None = None
 
 
 def say(text: str) -> ChatMessage:
@@ -160,7 +162,7 @@ def take(backend: Any, key: str, step: Step, *, say: Callable[[str], ChatMessage
             arguments = [value, "ended"]
         case "write":
             options = {"drop_last": step.drop, "append": messages, "attributes": {"x": value}}
-            options["if_revision"] = step.if_revision
+            options |= {"if_revision": step.if_revision, "if_turn": step.if_turn}
         case "restore":
             arguments = [[TimestampedMessage(message) for message in messages], _restored(key, value)]
         case _:

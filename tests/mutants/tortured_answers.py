@@ -186,3 +186,15 @@ class DiesOfItsDriver(SQLiteBackend):
         if next(self.written) % 3 == 0:
             os.abort()
         super().compact(session_key)
+
+
+@found_by("turn")
+class LooksWhoseTurnItIs(SQLiteBackend):
+    """Whether the turn runs is looked up first, and written afterwards, though another has taken over."""
+
+    def write(self, session_key: str, /, **change: Unpack[Change]) -> int:
+        turn = change.pop("if_turn", None)
+        super().write(session_key, if_turn=turn)
+        if turn is not None:
+            time.sleep(10 * _BETWEEN)  # another turn must begin and write in it
+        return super().write(session_key, **change)

@@ -32,7 +32,7 @@ class History:
 
     def did(self, operation: str, *added: str, slot: int = 0, result: Any = None, **fields: Any) -> "History":
         """Add a step of one of the writers."""
-        step = {name: fields.pop(name) for name in ("value", "drop", "if_revision") if name in fields}
+        step = {name: fields.pop(name) for name in ("value", "drop", "if_revision", "if_turn") if name in fields}
         begun = fields.pop("begun", float(len(self.done)))
         ended = fields.pop("ended", begun + 0.5)
         made = Step(operation, added=list(added), **step)
@@ -228,6 +228,27 @@ def test_fences() -> None:
         "applied",
         "balance",
     ]
+
+
+def test_turns() -> None:
+    """Who was taken over, or has ended its turn, writes no more; who begins a turn is told that it runs."""
+    turns = History("turns/0").did("begin_turn", value="t", result="t").did("write", "a", if_turn="t", result=2)
+    taken = turns.did("begin_turn", value="u", slot=1, result="u").did("write", "b", if_turn="t", failure=CONFLICT)
+    assert taken.did("write", "c", slot=1, if_turn="u", result=3).looked("a", "c").crowd() == []
+    assert taken.did("write", "d", if_turn="t", result=4).looked("a", "c", "d").crowd() == ["turn", "turn"]
+    ended = History("turns/0").did("begin_turn", value="t", result="t").did("set_turn_state", value="t", result=2)
+    assert ended.did("write", "a", if_turn="t", result=3).crowd() == ["turn"]
+    assert History("turns/0").did("begin_turn", value="t", result="u").crowd() == ["turn"]
+
+
+def test_a_turn_that_writes_while_it_is_taken_over() -> None:
+    """What it writes may come before the first message of the later turn, and not after it."""
+    for contents, kinds in (("ab", []), ("ba", ["turn"])):
+        turns = History("turns/0").did("begin_turn", value="t", result="t")
+        turns.did("write", "a", if_turn="t", begun=1, ended=9, result=2)
+        turns.did("begin_turn", value="u", slot=1, begun=3, result="u")
+        turns.did("write", "b", slot=1, if_turn="u", begun=5, result=3)
+        assert turns.looked(*contents, begun=10).crowd() == kinds
 
 
 def test_errors_of_many() -> None:

@@ -195,6 +195,8 @@ def _answers(did: Did, session: Session) -> list[Any]:
         case "delete_session":
             exists = session.get("state") is not None if "state" in session else bool(contents)
             return [True] if exists else [False] if "state" in session else [False, True]
+        case "begin_turn":
+            return [did.step.value]
         case "write" | "set_turn_state":
             return [did.result]
         case _:

@@ -34,10 +34,12 @@ def check_crowd(key: str, done: Iterable[Did]) -> Iterator[Violation]:
     crowd = _Crowd(key, sorted(done, key=lambda did: did.begun))
     yield from crowd.refused()
     yield from crowd.fences()
+    yield from crowd.turns()
     for look in crowd.looks:
         yield from crowd.contents(look)
         yield from crowd.presence(look)
         yield from crowd.balance(look)
+        yield from crowd.turns_in_order(look)
     yield from crowd.prefixes()
     yield from crowd.quiet()
 
@@ -53,6 +55,7 @@ class _Crowd:
             for did in self.changes
             for i, name in enumerate(did.step.added)
         }
+        self.begins = {did.step.value: did for did in self.changes if did.step.operation == "begin_turn"}
         self.taking = [did for did in self.changes if _may_take(did)]
 
     def refused(self) -> Iterator[Violation]:
@@ -83,6 +86,41 @@ class _Crowd:
             elif revision <= fence:
                 yield self._violation("fence", f"a revision above {fence}", str(revision), did)
             won[fence] = did
+
+    def turns(self) -> Iterator[Violation]:
+        """Who begins a turn holds it, until another one begins; who does not hold it changes nothing."""
+        for did in self.changes:
+            if did.step.operation == "begin_turn" and did.succeeded and did.result != did.step.value:
+                yield self._violation("turn", f"{did.step.value} to run", str(did.result), did)
+            turn = did.step.value if did.step.operation == "set_turn_state" else did.step.if_turn
+            if turn is None or not did.succeeded:
+                continue
+            over = next(
+                (other for other in self.changes if self._ends(turn, other) and _ended(other) < did.begun), None
+            )
+            if over:
+                yield self._violation("turn", f"nothing in {turn} any more, after {over}", str(did), did)
+
+    def _ends(self, turn: str, other: Did) -> bool:
+        """Whether that turn was surely over once the other step had happened."""
+        if other.step.operation == "set_turn_state":
+            return other.succeeded and other.step.value == turn
+        begun = self.begins.get(turn)
+        begins_anew = other.step.operation == "begin_turn" and other.succeeded
+        return begins_anew and begun is not None and other.begun > _ended(begun)
+
+    def turns_in_order(self, look: Did) -> Iterator[Violation]:
+        """No turn writes once a later one has written, as that one has taken over."""
+        latest = -math.inf
+        for name in look.result["contents"]:
+            turn = self.written[name].did.step.if_turn if name in self.written else None
+            begun = self.begins.get(turn or "")
+            if begun is None:
+                continue
+            if _ended(begun) < latest:
+                yield self._violation("turn", "no message of a turn after those of a later one", name, look)
+                return
+            latest = max(latest, begun.begun)
 
     def contents(self, look: Did) -> Iterator[Violation]:
         """Whether what is there was written, once, whole and in order."""
@@ -239,7 +277,7 @@ def _allowed(did: Did) -> set[str]:
     """The errors that the step may raise where others write too."""
     step = did.step
     errors: set[str] = set()
-    if step.operation == "restore" or step.if_revision is not None:
+    if step.operation in {"restore", "set_turn_state"} or step.if_revision is not None or step.if_turn is not None:
         errors.add("ConflictError")
     if step.drop:
         errors.add("ValueError")

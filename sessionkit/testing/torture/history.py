@@ -79,10 +79,10 @@ class Did:
 
     def __str__(self) -> str:
         """For people: who did what, and what came of it."""
-        operation, value, drop, added, revision = self.step
+        operation, value, drop, added, revision, turn = self.step
         said = [f"drop {drop}"] * (operation == "write" and drop > 0) + ([f"add {' '.join(added)}"] if added else [])
         said += [value] * (not added and bool(value))
-        said += [f"if revision {revision}"] * (revision is not None)
+        said += [f"if revision {revision}"] * (revision is not None) + [f"if turn {turn}"] * (turn is not None)
         if self.ended is None:
             outcome = "in flight when it was killed"
         elif self.failure:
@@ -134,8 +134,8 @@ def read_log(path: Path, *, slot: int, life: str) -> list[Did]:
     for line in path.read_bytes().split(b"\n")[:-1]:
         at, kind, *rest = json.loads(line)
         if kind == "begun":
-            key, (operation, value, drop, added, revision) = rest
-            done.append(Did(slot, life, key, Step(operation, value, drop, added, revision), at))
+            key, step = rest
+            done.append(Did(slot, life, key, Step(*step), at))
         elif kind == "gave":
             done[-1] = attrs.evolve(done[-1], ended=at, result=rest[0])
         elif kind == "raised":

@@ -138,6 +138,8 @@ def crowd_sessions(round_number: int, powers: Powers) -> dict[str, list[str]]:
         sessions[f"mortal/{round_number}"] = ["append"] * 8 + write * 2 + ["look"] * 2 + delete * 2 + restore + update
     if powers.fences:
         sessions[f"fenced/{round_number}"] = ["fenced write"] * 8 + ["append", "look"] + (delete or clear)
+    if {"SupportsWrite", "SupportsTurns", "SupportsTurnState"} <= protocols and "state" in powers.fields:
+        sessions[f"turns/{round_number}"] = ["begin_turn"] * 3 + ["write in turn"] * 8 + ["set_turn_state", "look"]
     return sessions
 
 
@@ -174,7 +176,7 @@ def _crowd_steps(seed: str, operations: Sequence[str]) -> Iterator[Step]:
         step = Step(operation, value)
         if operation in {"append", "update_last"}:
             step = step._replace(added=[value])
-        elif operation in {"write", "fenced write", "restore"}:
+        elif operation in {"write", "fenced write", "write in turn", "restore"}:
             step = step._replace(added=[f"{value}.{i}" for i in range(chance.randint(1, 4))])
         if operation in {"write", "fenced write"} and not appends_only:
             step = step._replace(drop=chance.choice([0, 0, 1, 2]))

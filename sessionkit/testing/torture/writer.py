@@ -40,6 +40,7 @@ class Process:
         """What is known of the sessions that were looked at; of those of its own, after each step."""
         self.removed: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
         self._revisions: dict[str, int] = {}
+        self._turns: dict[str, str] = {}
 
     def open(self) -> bool:
         """Open the store; False where that has failed."""
@@ -64,6 +65,10 @@ class Process:
             self.do(key, Step("look"))  # before what may be wrong with it is gone
         if step.operation == "fenced write":
             step = step._replace(operation="write", if_revision=self._revision(key))
+        elif step.operation == "write in turn":
+            step = step._replace(operation="write", if_turn=self._turns.get(key, "none"))
+        elif step.operation == "set_turn_state" and not is_own(key):
+            step = step._replace(value=self._turns.get(key, "none"))
         elif step.operation == "search" and not step.value:
             step = step._replace(value=self._sought(key))
         succeeded = self._did(key, step, lambda: self._take(key, step), then=then)
@@ -104,7 +109,10 @@ class Process:
                 result = take(backend, key, step, say=say)
                 if step.if_revision is not None:
                     self._revisions[key] = result
-                return None if step.operation == "begin_turn" else result
+                if step.operation == "begin_turn":
+                    self._turns[key] = step.value
+                    return result.turn_id
+                return result
 
     def _look(self, key: str) -> dict[str, Any]:
         """What is known of a session; all of it where nobody else writes to it just now."""
