@@ -18,7 +18,7 @@ conformance suite on every one of them: each promise named beside a mutant must 
 or by the error that is the bug itself; and what the mutants are made of must break none of those promises. Every
 promise of the suite catches at least one mutant, so no test of the suite is idle.
 
-Those of *tortured* are caught by `sessionkit.testing.torture`, which finds one of the violations named beside them;
+Those of *tortured* and *tortured_answers* are caught by `sessionkit.testing.torture`, by one of the violations named;
 `tests/testing/test_torture_mutants.py` runs it.
 
 To add one, write the class in the module of its area, say its bug in the first paragraph of its docstring, and name
