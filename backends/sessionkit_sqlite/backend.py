@@ -52,8 +52,8 @@ WHERE id = {_NEWEST} AND id & 0xFFFFFFFF > (SELECT settled FROM sessions WHERE n
 _OF_SESSION = f"""
 FROM sessions AS s JOIN messages AS m ON m.id {_TAIL} WHERE s.key = ? ORDER BY m.id
 """
-_LOAD_MESSAGES = f"SELECT CAST(m.message AS BLOB) {_OF_SESSION}"
-_LOAD = f"SELECT CAST(m.message AS BLOB), m.created_at, m.id {_OF_SESSION}"
+_LOAD_MESSAGES = f"SELECT ifnull(CAST(m.message AS BLOB), x'') {_OF_SESSION}"
+_LOAD = f"SELECT ifnull(CAST(m.message AS BLOB), x''), m.created_at, m.id {_OF_SESSION}"
 
 
 class SQLiteBackend(RecordBackend):
@@ -128,10 +128,11 @@ class SQLiteBackend(RecordBackend):
     def load_with_timestamps(self, session_key: str, /, *, last: int | None = None) -> list[TimestampedMessage]:
         if last is not None:
             check_count(last, "last")
-        return [
-            TimestampedMessage(message, to_datetime(created_at))
-            for message, created_at in self._loaded(session_key, last)
-        ]
+        loaded = self._loaded(session_key, last)
+        try:
+            return [TimestampedMessage(message, to_datetime(created_at)) for message, created_at in loaded]
+        except (TypeError, OverflowError):  # a damaged row; its message is sound
+            return [TimestampedMessage(message, rows.known_time(created_at)) for message, created_at in loaded]
 
     def update_last(self, session_key: str, message: ChatMessage, /) -> bool:
         check_session_key(session_key)
@@ -264,7 +265,7 @@ class SQLiteBackend(RecordBackend):
             found = connection.execute(f"{_LOAD} LIMIT ?", (session_key, min(count, _LARGEST))).fetchall()
         try:
             return [TimestampedMessage(decode_message(raw), to_datetime(created_at)) for raw, created_at, _ in found]
-        except InvalidMessageError:
+        except (InvalidMessageError, TypeError, OverflowError):
             return self.load_with_timestamps(session_key)[:count]
 
     def restore(self, session_key: str, messages: Iterable[TimestampedMessage], metadata: SessionMetadata, /) -> None:

@@ -19,7 +19,7 @@ from sessionkit_sqlite.terms import index_batch_within, indexed_term, is_current
 _BUCKETS = 4096
 _VOCABULARY = "CREATE VIRTUAL TABLE temp.instances USING fts5vocab(main, terms, instance)"
 _INDEXED = """
-SELECT m.id, CAST(m.message AS BLOB) FROM messages AS m
+SELECT m.id, ifnull(CAST(m.message AS BLOB), x'') FROM messages AS m
 LEFT JOIN unindexed AS u ON u.number = m.id >> 32 WHERE u.since IS NULL OR m.id < u.since ORDER BY m.id
 """
 

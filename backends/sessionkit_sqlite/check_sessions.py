@@ -23,7 +23,7 @@ _TEXTS = ("name", "agent_alias", "channel_id", "room_id", "sender_id", "turn_id"
 _COUNTS = ("message_count", "turn_count", "tool_call_count")
 _READ = ("key", "last_position", "settled", *SESSION_COLUMNS)
 _MESSAGES = """
-SELECT id, created_at, turns, tool_calls, replaced_at, replacements, CAST(message AS BLOB)
+SELECT id, created_at, turns, tool_calls, replaced_at, replacements, ifnull(CAST(message AS BLOB), x'')
 FROM messages WHERE id BETWEEN ? AND ? ORDER BY id
 """
 

@@ -4,11 +4,13 @@ import sqlite3
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from copy import copy
+from datetime import datetime
 from types import NoneType
 from typing import Any, TypeVar, cast
 
 import msgspec
 
+from sessionkit.clock import to_datetime
 from sessionkit.codec import decode_json, decode_message, encode_json
 from sessionkit.errors import CorruptRecordWarning, CorruptSessionError, InvalidMessageError
 from sessionkit.messages import ChatMessage
@@ -273,7 +275,8 @@ def delete(connection: sqlite3.Connection, session_key: str) -> bool:
 def set_corrupt_aside(connection: sqlite3.Connection, session: SessionRow) -> int:
     """Move what can't be read out of the way of `load`, into a table of its own; how many messages."""
     rows = connection.execute(
-        "SELECT id, CAST(message AS BLOB), turns, tool_calls FROM messages WHERE id BETWEEN ? AND ?", session.ids
+        "SELECT id, ifnull(CAST(message AS BLOB), x''), turns, tool_calls FROM messages WHERE id BETWEEN ? AND ?",
+        session.ids,
     )
     corrupt = [row for row in rows if not _is_readable(row[1])]
     for number, _, turns, tool_calls in corrupt:
@@ -282,8 +285,16 @@ def set_corrupt_aside(connection: sqlite3.Connection, session: SessionRow) -> in
         )
         terms.forget_unreadable(connection, number)
         connection.execute("DELETE FROM messages WHERE id = ?", (number,))
-        session.record.count(-1, -turns, -tool_calls)
+        session.record.count(-1, *(-amount if isinstance(amount, int) else 0 for amount in (turns, tool_calls)))
     return len(corrupt)
+
+
+def known_time(created_at: Any) -> datetime | None:
+    """When a message was stored; None where the row is damaged there."""
+    try:
+        return to_datetime(created_at)
+    except (TypeError, OverflowError):
+        return None
 
 
 def _is_readable(raw: bytes) -> bool:

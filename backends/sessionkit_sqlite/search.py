@@ -93,6 +93,7 @@ def _conditions(query: SessionQuery) -> Conditions:
 
 def _any_matches(connection: sqlite3.Connection, number: int, wanted: frozenset[str]) -> bool:
     rows = connection.execute(
-        "SELECT CAST(message AS BLOB) FROM messages WHERE id BETWEEN ? AND ?", (number << 32, number << 32 | 0xFFFFFFFF)
+        "SELECT ifnull(CAST(message AS BLOB), x'') FROM messages WHERE id BETWEEN ? AND ?",
+        (number << 32, number << 32 | 0xFFFFFFFF),
     )
     return any(wanted <= tokenize(terms.readable_text(raw)) for (raw,) in rows)

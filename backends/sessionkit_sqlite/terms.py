@@ -42,7 +42,7 @@ _SETTINGS = {"pgsz": 2000, "hashsize": 8 * 1024 * 1024, "automerge": 16, "crisis
 
 # In the order of the ids: indexed in any other, they would make many small segments.
 _UNINDEXED_MESSAGES = """
-SELECT messages.id, CAST(message AS BLOB) FROM unindexed
+SELECT messages.id, ifnull(CAST(message AS BLOB), x'') FROM unindexed
 CROSS JOIN messages ON messages.id BETWEEN since AND number << 32 | 0xFFFFFFFF
 ORDER BY number, messages.id
 """
@@ -110,7 +110,7 @@ def index_batches(connection: sqlite3.Connection, most: int) -> bool:
 def forget(connection: sqlite3.Connection, first: int, last: int) -> None:
     """Take the messages of one session with those ids out of the index, before they go; within a transaction."""
     indexed = connection.execute(
-        "SELECT id, CAST(message AS BLOB) FROM messages WHERE id BETWEEN ? AND ?",
+        "SELECT id, ifnull(CAST(message AS BLOB), x'') FROM messages WHERE id BETWEEN ? AND ?",
         (first, min(last, _unindexed_since(connection, first) - 1)),
     )
     with closing(indexed):  # while it is open, the index can't be made anew
