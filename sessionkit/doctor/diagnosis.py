@@ -8,10 +8,13 @@ import attrs
 
 from sessionkit.doctor.asking import ask
 from sessionkit.doctor.examination import Progress, examine
-from sessionkit.errors import BackendUnavailableError, BackendURLError
+from sessionkit.errors import BackendUnavailableError, BackendURLError, CorruptSessionError
 from sessionkit.models import STUCK_AFTER, Finding
 from sessionkit.protocol import OpenBackend
 from sessionkit.registry import BackendURL, factory_of, open_backend
+
+_UNOPENED = (BackendUnavailableError, CorruptSessionError)
+"""What a store that can't be opened raises."""
 
 
 @attrs.frozen(kw_only=True)
@@ -76,7 +79,7 @@ def diagnose(
     def look(opening: Callable[[BackendURL], OpenBackend], *, mend: bool = False) -> Diagnosis:
         try:
             backend = opening(url)
-        except BackendUnavailableError as error:
+        except _UNOPENED as error:
             return Diagnosis(url=str(url), findings=[_unopened(url, error)])
         with backend:
             seen = examine(backend, repair=mend, stuck_after=stuck_after, progress=progress)
@@ -115,17 +118,17 @@ def _check_there(url: BackendURL) -> None:
     """Look first, because opening to write would create what is not there."""
     try:
         open_to_look(url).close()
-    except BackendUnavailableError as error:
+    except _UNOPENED as error:
         _unopened(url, error)
 
 
-def _unopened(url: BackendURL, error: BackendUnavailableError) -> Finding:
+def _unopened(url: BackendURL, error: BackendUnavailableError | CorruptSessionError) -> Finding:
     """What is wrong with a store that can't be opened.
 
     Raises:
         BackendUnavailableError: nothing is wrong with it: it is not there, or in use.
     """
-    if error.retryable or _is_missing(url):
+    if (isinstance(error, BackendUnavailableError) and error.retryable) or _is_missing(url):
         raise error
     readable = url.host is not None or os.access(url.path, os.R_OK)
     return Finding("structure" if readable else "permissions", str(error), where=str(url))

@@ -151,7 +151,7 @@ def _compare(readable: Readable, outcome: Outcome) -> None:
         outcome.lost += max(0, len(wanted) - len(found))
         # The newest may have been replaced, or taken back, at that moment.
         older = older and found[:-1] == wanted[: max(0, len(found) - 1)]
-    outcome.older = bool(older and (outcome.lost or outcome.changed))
+    outcome.older = bool(older and outcome.opens and (outcome.lost or outcome.changed))
 
 
 def _check_own(key: str, found: list[ChatMessage], outcome: Outcome) -> None:
@@ -210,14 +210,15 @@ def _doctor(url: str, outcome: Outcome, readable: Readable) -> None:
     ear = _Ear(outcome)
     seen: doctor.Diagnosis | None = ear.call(doctor.diagnose, url, stuck_after=None)
     outcome.found = sorted({one.kind for one in seen.problems}) if seen is not None else []
+    if seen is None:
+        outcome.broken.append("the doctor fails")
     differs = outcome.lost > 0 or outcome.changed > 0
     letters = outcome.changed > 0 and outcome.lost == 0  # every message is there; what a text was nobody knows
     if seen is not None and seen.is_healthy and differs and not (outcome.older or letters):
         outcome.broken.append(f"the doctor misses that {outcome.lost} messages are lost")
     mended: doctor.Diagnosis | None = ear.call(doctor.diagnose, url, repair=True, stuck_after=None)
     if mended is None:
-        if seen is not None:
-            outcome.broken.append("doctor --repair fails")
+        outcome.broken.append("the doctor fails to repair")
         return
     if not mended.is_healthy:
         left = "; ".join(f"{one.kind}: {one.what}" for one in mended.problems)[:400]

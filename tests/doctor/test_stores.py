@@ -11,6 +11,7 @@ from sessionkit import (
     BackendUnavailableError,
     BackendURLError,
     ChatMessage,
+    CorruptSessionError,
     Finding,
     OpenBackend,
     SessionContext,
@@ -141,22 +142,27 @@ def pretending(_url: BackendURL) -> Iterator[Finding]:
     yield Finding("structure", "it was rubbish", repaired="mended")
 
 
+@pytest.mark.parametrize("error", [BackendUnavailableError, CorruptSessionError])
 @pytest.mark.parametrize(
     ("rescue", "healthy"),
     [(None, False), (rescuing, True), (pretending, False)],
     ids=["none", "rescuing", "pretending"],
 )
 def test_what_cannot_be_opened(
-    rescue: Callable[[BackendURL], Iterator[Finding]] | None, *, healthy: bool, tmp_path: Path
+    rescue: Callable[[BackendURL], Iterator[Finding]] | None,
+    error: type[Exception],
+    *,
+    healthy: bool,
+    tmp_path: Path,
 ) -> None:
     """It is a finding; with a repair the scheme's factory may rescue it, which is looked at afterwards."""
-    scheme = f"rescued-{'not' if rescue is None else rescue.__name__}"
+    scheme = f"rescued-{'not' if rescue is None else rescue.__name__}-{error.__name__}".lower()
     place = tmp_path / "store"
 
     def factory(url: BackendURL) -> DictBackend:
         if Path(url.path).read_text():
             msg = "this is rubbish"
-            raise BackendUnavailableError(msg)
+            raise error(msg)
         return DictBackend()
 
     if rescue is not None:
