@@ -47,7 +47,7 @@ def run(code: str, *arguments: str, megabytes: int | None = None, stack: int = 0
         capture_output=True,
         text=True,
         check=False,
-        preexec_fn=_limited(megabytes) if megabytes else None,  # noqa: PLW1509 -- nothing else runs here that could wait
+        preexec_fn=_limited(megabytes) if megabytes else None,
     )
     assert done.returncode == 0, f"it ended with {done.returncode}:\n{done.stderr[-3000:]}"
     assert "Traceback" not in done.stderr, done.stderr[-3000:]

@@ -29,23 +29,11 @@ _PATHS = [
         '"',
     ),
 ]
+# By case, by normal form, by what looks alike: Turkish i, sharp s, Kelvin, Angstrom, Ohm, ligatures, final sigma.
 _TWINS = [
-    *("A", "a", "I", "i", "İ", "ı", "ß", "ẞ", "ss", "K", "k", "K", "Å", "Å", "å", "å", "ﬁ", "fi", "Ω", "Ω", "ς", "σ"),
-    *(
-        "\u202egnp.exe",
-        "a\u200d",
-        "a\u200b",
-        "a\ufeff",
-        "\u0345",
-        "½",
-        "１",
-        "①",
-        "ǆ",
-        "ǅ",
-        "\u1e9e",
-        "\U0001f600",
-        "e\u0301",
-    ),
+    *("A", "a", "I", "i", "\u0130", "\u0131", "\xdf", "\u1e9e", "ss", "\u212a", "k", "K", "\u212b", "\xc5", "a\u030a"),
+    *("\xe5", "\ufb01", "fi", "\u2126", "\u03a9", "\u03c2", "\u03c3", "\u202egnp.exe", "a\u200d", "a\u200b", "a\ufeff"),
+    *("\u0345", "\xbd", "\uff11", "\u2460", "\u01c6", "\u01c5", "\U0001f600", "e\u0301", "\xe9", "\u2024\u2024\uff0f"),
 ]
 
 _PIECES = st.sampled_from([*_DEVICES, *_PATHS, *_TWINS])
@@ -57,7 +45,7 @@ keys = (
     .flatmap(lambda key: st.sampled_from([key, key * 40, key + "x" * 110]))
     .filter(lambda key: 1 <= len(key.encode()) <= 1024)
 )
-"""Any key, and mostly one that is a path, a device or nearly another key; many are so long that their name is hashed."""
+"""Any key, and mostly one that is a path, a device or nearly another key; many are so long that they are hashed."""
 
 _OPERATORS = [
     *(
@@ -149,7 +137,7 @@ _IGNORED_BY_HFS = {ord(c): None for c in "\u200c\u200d\u200e\u200f\u202a\u202b\u
 
 def _windows(name: str) -> str:
     """Case aside, and what Windows drops at the end of a name and after a colon."""
-    return name.split(":")[0].rstrip(". ").upper()
+    return name.split(":", 1)[0].rstrip(". ").upper()
 
 
 FILE_SYSTEMS: dict[str, Callable[[str], str]] = {

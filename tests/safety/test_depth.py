@@ -1,4 +1,4 @@
-"""Nesting never ends the process: whoever wrote the JSON, however small the stack, however high the limit of recursion."""
+"""Nesting never ends the process: whoever wrote the JSON, on a small stack, under a high limit of recursion."""
 
 import sqlite3
 from pathlib import Path
@@ -21,7 +21,11 @@ ENVIRONMENTS = {
 }
 
 DECODE = f"""
-wraps = ('{{"role":"user","x":%s}}', '{{"role":"user","content":[{{"a":%s}}]}}', '{{"role":"user","tool_metadata":{{"a":%s}}}}')
+wraps = (
+    '{{"role":"user","x":%s}}',
+    '{{"role":"user","content":[{{"a":%s}}]}}',
+    '{{"role":"user","tool_metadata":{{"a":%s}}}}',
+)
 for depth in {DEPTHS}:
     for open, close in ("[]", ('{{"a":', "}}")):
         whole = open * depth + "1" + close * depth
@@ -174,6 +178,11 @@ def test_the_depth_is_that_of_the_value(value: object, is_ascii: bool) -> None: 
 @pytest.mark.parametrize("depth", [198, 199, 200, 201])
 def test_two_hundred_levels_are_stored(depth: int) -> None:
     """And what was stored is decoded; one more is refused on both ways."""
+    the_limit_is_two_hundred(depth)
+
+
+def the_limit_is_two_hundred(depth: int) -> None:
+    """A message of so many levels is stored and decoded, or refused on both ways."""
     value: list[object] = []
     for _ in range(depth - 2):
         value = [value]

@@ -10,7 +10,7 @@ import pytest
 from sessionkit import BackendUnavailableError, ChatMessage, CorruptSessionError, SessionKitError, open_backend
 from sessionkit_jsonl import JSONLBackend
 from tests.places import url_of
-from tests.safety.places import BESIDE, KINDS, SECRET, nothing_outside_changes, use_everything
+from tests.safety.places import BESIDE, KINDS, SECRET, WORDS, nothing_outside_changes, use_everything
 
 PLACES = [(scheme, place) for scheme, places in BESIDE.items() for place in places]
 
@@ -99,7 +99,7 @@ def swapped_while_written(folder: Path, rounds: int) -> None:
                 with suppress(SessionKitError):
                     backend.compact("s")
                 with suppress(SessionKitError):
-                    assert SECRET.decode().strip() not in str(backend.load("s"))
+                    assert WORDS not in str(backend.load("s"))
         finally:
             stop.set()
             swapping.join()

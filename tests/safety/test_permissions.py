@@ -37,17 +37,22 @@ def use_a_new_store(scheme: str, folder: Path) -> None:
             reader.list_sessions()
 
 
+def all_is_the_owners_only(scheme: str, mask: int, folder: Path) -> None:
+    """In every moment, and at the end."""
+    with umask(mask), watched(folder) as wide:
+        use_a_new_store(scheme, folder)
+    assert wide == set()
+    made = [path for path in folder.rglob("*") if path.is_file()]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in made} == {0o600}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*") if path.is_dir()} == {0o700}
+    assert len(made) >= 2
+
+
 @pytest.mark.parametrize("mask", MASKS, ids=oct)
 @pytest.mark.parametrize("scheme", ON_DISK)
 def test_every_file_is_the_owners_only_in_every_moment(scheme: str, mask: int, tmp_path: Path) -> None:
     """Folders too, also those that lead to the store: made with their modes, not narrowed afterwards."""
-    with umask(mask), watched(tmp_path) as wide:
-        use_a_new_store(scheme, tmp_path)
-    assert wide == set()
-    made = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert {stat.S_IMODE(path.stat().st_mode) for path in made} == {0o600}
-    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*") if path.is_dir()} == {0o700}
-    assert len(made) >= 2
+    all_is_the_owners_only(scheme, mask, tmp_path)
 
 
 @pytest.mark.parametrize("mask", MASKS, ids=oct)
@@ -62,8 +67,8 @@ def test_the_default_store_is_the_owners_only(mask: int, tmp_path: Path, monkeyp
     assert (tmp_path / "home" / "share" / "sessionkit").is_dir()
 
 
-def test_a_copy_to_read_from_is_the_owners_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a database whose log lost its index, which a reader that may not write copies, with its log."""
+def a_copy_is_the_owners_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That a reader makes who may not write, of a database whose log lost its index."""
     place = tmp_path / "store"
     with open_backend(f"sqlite:///{place}") as backend:
         backend.append("s", ChatMessage("user", "one"))
@@ -77,6 +82,11 @@ def test_a_copy_to_read_from_is_the_owners_only(tmp_path: Path, monkeypatch: pyt
         assert [message.content for message in reader.load("s")] == ["one"]
         assert list(temporary.rglob("copy.db"))
     assert wide == set()
+
+
+def test_a_copy_to_read_from_is_the_owners_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a database whose log lost its index, which a reader that may not write copies, with its log."""
+    a_copy_is_the_owners_only(tmp_path, monkeypatch)
 
 
 def test_a_store_that_others_may_read_stays_so(tmp_path: Path) -> None:
