@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             seed=options.seed,
             going=_show if shows else lambda _: None,
         )
+    except KeyboardInterrupt:  # a second one, or one before anything was begun
+        return _INTERRUPTED
     except (SessionKitError, UsageError, ValueError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

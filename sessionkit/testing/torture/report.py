@@ -11,6 +11,9 @@ from sessionkit.codec import converter
 from sessionkit.testing.torture.checker import Violation
 from sessionkit.testing.torture.history import Did
 
+_TOLD = 20
+"""How many violations are told to read; as JSON all are."""
+
 
 @attrs.define
 class Report:
@@ -117,13 +120,14 @@ class Report:
         else:
             kinds = Counter(each.kind for each in self.violations)
             lines.append(f"BROKEN: {_listed(dict(kinds))}")
-            for violation in self.violations:
+            for violation in self.violations[:_TOLD]:
                 lines += [
                     f"  {violation.kind}, in {violation.session or 'the store'}",
                     f"    expected: {violation.expected}",
                     f"    found:    {violation.found}",
                     *[f"      {line}" for line in violation.about],
                 ]
+            lines += [f"  and {len(self.violations) - _TOLD} more"] * (len(self.violations) > _TOLD)
             lines.append("The store was left as it is.")
         again = f"--seed {self.seed} --processes {self.processes}"
         lines.append(f"{again}: each process does the same, and is killed at the same step; how they meet is new.")
