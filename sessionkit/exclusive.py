@@ -49,7 +49,7 @@ class Exclusive(ABC):
             while self.holder.setdefault(None, user) is not user and not self._inherited(user):
                 left = started + timeout - time.monotonic()
                 if left <= 0 or self.is_held_below(frame_at(1)):
-                    return False
+                    return self.holder.get(None) is user  # whom it may have been given to in this very moment
                 gate.acquire(timeout=min(left, _LOOK))
                 if waiter not in self.waiting:  # called, but somebody was quicker
                     self.waiting.appendleft(waiter)

@@ -3,7 +3,8 @@
 SQLite copies the log into the database by itself, and begins it anew, when no reader is in the middle of anything.
 Where readers overlap, some reader always is, so the log would only grow. Once it is larger than `BOUND`, a writer
 therefore waits for the readers of that moment, while new ones read around the log; and where that fails, since one of
-them does not end, again when it has grown by as much. A reader that keeps one transaction open for ever keeps the log
+them does not end so soon, again when it has grown by as much, and longer: so that every read that ends, on a machine
+with much else to do, lets the log end. A reader that keeps one transaction open for ever keeps the log
 as it is: nothing is lost then, but nobody can make it smaller.
 """
 
@@ -22,7 +23,10 @@ BOUND = 16 * 1024 * 1024
 """A log beyond so many bytes is made to begin anew."""
 
 PATIENCE = 0.1
-"""Seconds that a writer waits for readers, to do so."""
+"""Seconds that a writer waits for readers, to do so; twice as long after each time that was too short."""
+
+LONGEST_PATIENCE = 0.8
+"""But no longer than that, for others wait for the writer."""
 
 
 class Log:
@@ -32,12 +36,13 @@ class Log:
         self._path = path
         self._name = f"{path}-wal"
         self._file: Identity | None = None
-        self._bound = BOUND
+        self._bound, self._patience = BOUND, PATIENCE
         self.is_lost = False
 
     def hold(self) -> None:
         """Remember the log that a connection has just opened."""
-        self._file, self._bound, self.is_lost = identity(self._name), BOUND, False
+        self._file, self.is_lost = identity(self._name), False
+        self._bound, self._patience = BOUND, PATIENCE
 
     def look_after(self, connection: sqlite3.Connection) -> None:
         """Now and then, for a connection that is in no transaction.
@@ -57,9 +62,12 @@ class Log:
         if size <= self._bound:
             return
         patience = connection.execute("PRAGMA busy_timeout").fetchone()[0]
-        connection.execute(f"PRAGMA busy_timeout = {round(PATIENCE * 1000)}")
+        connection.execute(f"PRAGMA busy_timeout = {min(patience, round(self._patience * 1000))}")
         try:
-            self._bound = BOUND if _copy(connection, "TRUNCATE") else size + BOUND
+            if _copy(connection, "TRUNCATE"):
+                self._bound, self._patience = BOUND, PATIENCE
+            else:
+                self._bound, self._patience = size + BOUND, min(2 * self._patience, LONGEST_PATIENCE)
         finally:
             connection.execute(f"PRAGMA busy_timeout = {patience}")
 

@@ -19,7 +19,7 @@ import msgspec
 from sessionkit import BackendURL, BackendURLError, ChatMessage, codec, registry, text
 from sessionkit.cli import importing
 from sessionkit.history import keeping
-from sessionkit_jsonl import lines, names, reading, view
+from sessionkit_jsonl import lines, names, reading, scanning, view
 from sessionkit_sqlite import terms
 
 Mutant = Callable[[], AbstractContextManager[object]]
@@ -223,7 +223,7 @@ def reads_what_was_torn() -> Generator[None]:
     def mended(raw: bytes) -> Any:
         return parse(raw) or parse(raw.rstrip(b',":{') + b"}")
 
-    with mock.patch.object(reading, "parse", mended):
+    with mock.patch.object(reading, "parse", mended), mock.patch.object(scanning, "parse", mended):
         yield
 
 

@@ -15,11 +15,12 @@ _PANELS = (
     *("memory", "handles", "threads", "log", "database", "folder", "largest file", "files"),
     *("sessions", "messages", "speed"),
 )
+_COLUMNS = 3
 _COLOURS = ("#0b5fa5", "#1b7f4b", "#d1495b")
 _TITLES = {
-    "memory": "Memory of each process, MiB",
-    "handles": "Open file handles of each process",
-    "threads": "Threads of each process",
+    "memory": "Memory, MiB",
+    "handles": "Open file handles",
+    "threads": "Threads",
     "log": "Write-ahead log, MiB",
     "database": "Database, MiB",
     "folder": "Folder, MiB",
@@ -27,22 +28,22 @@ _TITLES = {
     "files": "Files",
     "sessions": "Live sessions",
     "messages": "Live messages",
-    "speed": "Operations a second, of each process",
+    "speed": "Operations a second",
 }
 
 
 def draw(runs: Sequence[Run], path: Path) -> None:
     """Draw what the runs measured into one sheet, a column of panels for each of them."""
     sheets = [[name for name in _PANELS if _series(run, name)] for run in runs]
-    rows = [math.ceil(len(names) / 2) for names in sheets]
+    rows = [math.ceil(len(names) / _COLUMNS) for names in sheets]
     with mpl.rc_context(SETTINGS):
-        sheet = Figure(figsize=(9.6, 2.1 * sum(rows) + 0.5 * len(runs)), layout="constrained", facecolor="white")
+        sheet = Figure(figsize=(10.8, 2 * sum(rows) + 0.5 * len(runs)), layout="constrained", facecolor="white")
         parts = sheet.subfigures(len(runs), 1, height_ratios=rows, squeeze=False)
         for run, names, part in zip(runs, sheets, parts[:, 0], strict=True):
             store = {"sqlite": "SQLite", "jsonl": "JSONL"}.get(run.url.partition(":")[0], run.url.partition(":")[0])
             part.suptitle(f"{store}: {run.operations:,} operations in {run.seconds / 60:,.1f} minutes", fontsize=11)
             for at, name in enumerate(names):
-                _draw(part.add_subplot(math.ceil(len(names) / 2), 2, at + 1), run, name)
+                _draw(part.add_subplot(math.ceil(len(names) / _COLUMNS), _COLUMNS, at + 1), run, name)
         handles, labels = sheet.axes[0].get_legend_handles_labels()
         sheet.legend(handles, labels, loc="outside lower center", ncols=3)
         path.parent.mkdir(parents=True, exist_ok=True)

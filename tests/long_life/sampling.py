@@ -28,6 +28,8 @@ def process_sample(pid: int) -> Sample:
 
 def store_sample(store: Path) -> Sample:
     """The size of a store on disk: a SQLite file and its log, or a folder's files and the largest of them."""
+    if not store.exists():
+        return {}  # nobody has come to creating it
     if store.is_dir():
         sizes = [size for entry in os.scandir(store) if (size := _size(Path(entry.path))) is not None]
         return {"folder": sum(sizes) / _MIB, "largest file": max(sizes, default=0) / _MIB, "files": len(sizes)}

@@ -39,7 +39,7 @@ def test_a_reader_that_is_open_for_ever_holds_nothing_up(tmp_path: Path, mode: s
         writer.append("s0", MESSAGE)
         with open_backend(f"sqlite:///{path}?mode={mode}") as reader:
             assert reader.list_sessions() == ["s0"]
-            assert highest_log(writer, path) < 3 * BOUND + log.PAGES * 4096
+            assert highest_log(writer, path) < 3 * BOUND + log.PAGES * 2048
             assert len(reader.list_sessions()) == 5
 
 
@@ -52,7 +52,7 @@ def test_readers_that_overlap_all_the_time_hold_nothing_up(tmp_path: Path) -> No
         readers = [open_backend(f"sqlite:///{path}?mode=ro") for _ in range(3)]
         threads = [work.started(work.read_for_ever, reader, stop) for reader in readers]
         try:
-            assert highest_log(writer, path) < 6 * BOUND + log.PAGES * 4096
+            assert highest_log(writer, path) < 6 * BOUND + log.PAGES * 2048
         finally:
             stop.set()
             assert work.ended(threads, 30)
