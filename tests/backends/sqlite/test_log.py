@@ -88,6 +88,7 @@ def test_a_reader_that_never_ends_loses_nothing(path: Path, monkeypatch: pytest.
         return copy(connection, how)
 
     monkeypatch.setattr(log, "_copy", counting)
+    monkeypatch.setattr(log, "LONGEST_PATIENCE", log.PATIENCE)
     with SQLiteBackend(path) as backend:
         backend.append("k", LARGE)
         with closing(sqlite3.connect(path, isolation_level=None)) as reader:
