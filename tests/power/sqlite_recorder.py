@@ -16,7 +16,7 @@ from tests.power.disk import Event, Name, Sync, Truncate, Write
 
 _LOG = "-wal"
 _INT, _LONG, _POINTER, _TEXT = ctypes.c_int, ctypes.c_longlong, ctypes.c_void_p, ctypes.c_char_p
-_OPEN = ctypes.CFUNCTYPE(_INT, _POINTER, _TEXT, _POINTER, _INT, _POINTER)
+_OPEN = ctypes.CFUNCTYPE(_INT, _POINTER, _POINTER, _POINTER, _INT, _POINTER)  # SQLite keeps the name's address
 _DELETE = ctypes.CFUNCTYPE(_INT, _POINTER, _TEXT, _INT)
 _WRITE = ctypes.CFUNCTYPE(_INT, _POINTER, _POINTER, _INT, _LONG)
 _TRUNCATE = ctypes.CFUNCTYPE(_INT, _POINTER, _LONG)
@@ -93,10 +93,11 @@ class Recorder:
         vfs = default_vfs()
         real_open, real_delete = _fixed(_OPEN, vfs.open), _fixed(_DELETE, vfs.delete)
 
-        def open_file(table: Any, name: bytes | None, file: int, flags: int, given: Any) -> int:
+        def open_file(table: Any, name: int | None, file: int, flags: int, given: Any) -> int:
             code: int = real_open(table, name, file, flags, given)
-            if code == 0 and name is not None and name.startswith(self._folder.encode()):
-                self._opened(name.decode()[len(self._folder) :], file)
+            path = "" if name is None else ctypes.string_at(name).decode()
+            if code == 0 and path.startswith(self._folder):
+                self._opened(path[len(self._folder) :], file)
             return code
 
         def delete(table: Any, name: bytes, sync: int) -> int:
