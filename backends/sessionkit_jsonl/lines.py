@@ -76,6 +76,7 @@ LARGEST = 2**63 - 1
 """The largest `Count` that can be read, so none beyond it may be written."""
 
 _KEY = b'"~":'
+_ZERO = 0  # likewise by one byte
 _TILDE = ord(MARK_KEY)  # to look for one byte takes a tenth of looking for several
 _MARK = b',"~":{'
 _MESSAGE = b'{"role":"'
@@ -200,7 +201,7 @@ def parse(raw: bytes) -> Line | None:
     if not raw.startswith(_MESSAGE) and _is_too_deep(raw):
         return None
     try:
-        if raw.startswith(_MESSAGE) and not has_hole(raw):
+        if raw.startswith(_MESSAGE) and _ZERO not in raw:
             at = raw.rfind(_MARK)
             if at > 0 and raw.endswith(b"}}"):
                 # The mark ends the line. Such bytes inside of an inner object don't: one brace is left over.
@@ -228,7 +229,7 @@ def split_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def has_hole(raw: bytes) -> bool:
     """Whether part of the line, or of all lines, did not get to the disk: zeroes are there, and no JSON has one."""
-    return b"\0" in raw
+    return _ZERO in raw
 
 
 def mark_at_end(raw: bytes) -> Mark | None:

@@ -166,7 +166,7 @@ def _pass_all(data: bytes, halves: frozenset[int], left_out: frozenset[int]) -> 
     found = Scan()
     for offset, raw in split_lines(data):
         line = parse(raw)
-        if offset in halves:
+        if halves and offset in halves:
             found.torn.append((offset, raw))
         elif line is None or (found.misses_some(line) and not _is_readable(line)):
             found.pass_unreadable(offset, raw)

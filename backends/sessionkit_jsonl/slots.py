@@ -32,7 +32,7 @@ class _Slot:
         self.folder = folder
         self.timeout = timeout
         self.lock = threading.RLock()
-        self.path = ""  # of the file that a call is in the middle of using, by the thread that has the lock
+        self.key: str | None = None  # of the session that the thread which has the lock is in the middle of
         self.held = False  # while the process forks
         self.is_orphaned = False
         self.log: SessionLog | None = None
@@ -44,13 +44,13 @@ class _Slot:
         try:
             if not (lock.acquire(_AT_ONCE) or lock.acquire(timeout=self.timeout)):
                 raise self._in_vain(key)
-            if self.path:
+            if self.key is not None:
                 raise interrupts_itself(self.path)  # by the same thread: another one would have waited
-            self.path = self.folder.file(key)
+            self.key = key
             try:
                 return self._use(key, open_log, action, since)
             finally:
-                self.path = ""
+                self.key = None
         finally:
             try:  # noqa: SIM105 -- `suppress` would be called, and could be interrupted
                 lock.release()
@@ -102,6 +102,11 @@ class _Slot:
         msg = f"another thread held the lock for {self.timeout:g} seconds; try again, or allow more time"
         return BackendUnavailableError(f"{self.folder.file(key)}: {msg}", retryable=True)
 
+    @property
+    def path(self) -> str:
+        """Of the file that it is used for; the folder's where it is not."""
+        return self.folder.path if self.key is None else self.folder.file(self.key)
+
     def is_ours(self) -> bool:
         """Whether this thread has the lock."""
         owned: bool = self.lock._is_owned()  # type: ignore[attr-defined]  # noqa: SLF001 # pyright: ignore -- as `Condition` asks
@@ -117,7 +122,7 @@ class _Slot:
         """Give back the file, once nobody uses it; or not, where that would be waiting for this thread's own call."""
         try:
             if self.lock.acquire(timeout=self.timeout):
-                if self.path:
+                if self.key is not None:
                     self.log = None  # the call that uses it gives it back
                 else:
                     self.drop()
@@ -131,7 +136,7 @@ class _Slot:
         """Have no other thread use it."""
         if not self.is_ours():  # or a signal handler forks, or Ctrl-C struck the last time
             self.lock.acquire()
-        self.held = not self.path
+        self.held = self.key is None
 
     def resume(self) -> None:
         """Let others use it again."""
@@ -143,7 +148,7 @@ class _Slot:
 
     def orphan(self) -> None:
         """This is a child's copy of a call that its parent goes on with: have it do nothing more to the file."""
-        if self.path:
+        if self.key is not None:
             self.is_orphaned = True
             self.drop()
 
@@ -178,7 +183,7 @@ class Slots:
     def used_here(self) -> Iterator[tuple[str, object]]:
         """`sessionkit_jsonl.using.Using.used_here`."""
         for slot in self._slots:
-            if slot.path and slot.is_ours():
+            if slot.key is not None and slot.is_ours():
                 yield slot.path, slot.log
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ have reached the disk by then.
 import argparse
 import tempfile
 import time
+import warnings
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -15,15 +16,19 @@ from typing import Literal
 
 import attrs
 
+from sessionkit import CorruptRecordWarning, CorruptSessionError
 from sessionkit_jsonl import JSONLBackend
 from sessionkit_jsonl.names import file_name
 from tests.power.disk import Disk, Tree, Write
 from tests.power.operations import KEYS, Operations, Plain
 from tests.power.recorder import KilledError, Recorder, put_tree
-from tests.power.truth import BrokenPromiseError, Truth, judge, state_of
+from tests.power.truth import BrokenPromiseError, State, Truth, judge, state_of
 
 Syncing = Literal["always", "never", "mixed"]
 """Whether each life opens the store with ``fsync=1``, none, or some; only the writes of those that do must survive."""
+
+WRITTEN_BACK = 0.5
+"""How often so much time passes between two lives that the operating system has everything on the disk by itself."""
 
 STORE = "a/store"
 """Below the top: two folders that the backend has to create."""
@@ -54,6 +59,9 @@ def record(top: Path, random: Random, operations: int, syncing: Syncing) -> Run:
     run = Run(Recorder(top), strict=syncing == "always")
     source = Operations(random)
     while run.operations < operations:
+        if run.operations and random.random() < WRITTEN_BACK:
+            run.recorder.write_back()
+            run.truth.write_back(len(run.recorder.events))
         fsync = syncing == "always" or (syncing == "mixed" and random.random() < 0.6)
         _live(run, source, min(random.randrange(5, 40), operations - run.operations), fsync=fsync)
     run.recorder.check()
@@ -80,12 +88,22 @@ def _live(run: Run, source: Operations, length: int, *, fsync: bool) -> None:
 
 
 def _tell(run: Run, source: Operations, backend: JSONLBackend, key: str, began: int, *, fsync: bool) -> None:
-    state, plain = state_of(backend, key), source.sessions.get(key)
+    state, plain = _whole(backend, key), source.sessions.get(key)
     if plain is None:
         assert state.metadata is None
     else:
         assert plain.check(state.metadata, [each.message for each in state.messages])
     run.truth.tell(key, state, began=began, durable=len(run.recorder.events) if fsync else None)
+
+
+def _whole(backend: JSONLBackend, key: str) -> State:
+    """What is seen of the session by whoever lives on, to whom nothing can be damaged."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", CorruptRecordWarning)
+            return state_of(backend, key)
+    except (CorruptSessionError, CorruptRecordWarning) as error:
+        raise BrokenPromiseError("opens", f"without a power cut, {key!r} can't be read: {error}") from error
 
 
 def _settle(run: Run, source: Operations, key: str, before: dict[str, Plain], began: int) -> None:
@@ -94,7 +112,7 @@ def _settle(run: Run, source: Operations, key: str, before: dict[str, Plain], be
     if not store.exists() or not key:
         return
     with JSONLBackend(store, mode="ro") as backend:
-        state = state_of(backend, key)
+        state = _whole(backend, key)
     for sessions in (source.sessions, before):
         plain = sessions.get(key)
         messages = [each.message for each in state.messages]

@@ -63,6 +63,12 @@ class Truth:
         if moments[-1].state != state:
             moments.append(Moment(state, began, durable))
 
+    def write_back(self, count: int) -> None:
+        """What holds now is sure to be on the disk after so many events."""
+        for moments in self.moments.values():
+            if moments[-1].durable is None:
+                moments[-1].durable = count
+
     def possible(self, key: str, cut: int) -> list[Moment]:
         """What may be found where the power went after so many events: from the last that was sure."""
         moments = [moment for moment in self.of(key) if moment.began < cut]
@@ -110,7 +116,7 @@ def _judge_session(backend: OpenBackend, truth: Truth, key: str, cut: int, *, st
     damaged = any(issubclass(each.category, CorruptRecordWarning) for each in told)
     if all(found != moment.state for moment in possible):
         _explain(truth, key, found, possible, cut, excused=damaged and not strict)
-    _go_on(backend, key, found, truth.highest_revision(key, cut), cut)
+    _go_on(backend, key, found, truth.highest_revision(key, cut) if strict else 0, cut)
     return damaged
 
 

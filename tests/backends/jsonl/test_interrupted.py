@@ -238,7 +238,7 @@ def test_ctrl_c_anywhere_leaks_no_lock(tmp_path: Path) -> None:
             except StopError:
                 stopped += 1
             signal.setitimer(signal.ITIMER_REAL, 0)
-            assert [slot for slot in backend._slots._slots if slot.path] == []
+            assert [slot for slot in backend._slots._slots if slot.key is not None] == []
             done: list[bool] = []
             thread = threading.Thread(target=_all_free, args=(backend, done))
             thread.start()
