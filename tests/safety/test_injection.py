@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,14 +93,15 @@ def test_no_key_writes_a_line_of_a_log(key: str, tmp_path: Path, caplog: pytest.
             for path in (tmp_path / "jsonl").glob("*.jsonl") if scheme == "jsonl" else ():
                 path.write_bytes(path.read_bytes() + b"damaged{]\n{}\n")
             backend.load(key)
-            for call in (
+            calls: list[Callable[[], object]] = [
                 lambda: backend.write(key, append=[], if_revision=77),
                 lambda: backend.write(key, append=[], if_turn="x\ny"),
                 lambda: backend.write(key, drop_last=9),
                 lambda: backend.restore(key, [], sessionkit.SessionMetadata(key)),
                 lambda: backend.append(key * 2000, ChatMessage("user")),
                 lambda: backend.append(f"{key}\0", ChatMessage("user")),
-            ):
+            ]
+            for call in calls:
                 with pytest.raises((SessionKitError, ValueError)) as refused:
                     call()
                 said.append(str(refused.value))

@@ -138,11 +138,9 @@ BAD_URLS = [
 def refusing_hides_the_password(url: str) -> None:
     """Whoever refuses the URL, and for whatever reason."""
     for refuse in (open_backend, lambda url: open_backend(BackendURL.parse(url))):
-        try:
+        with pytest.raises(SessionKitError) as caught:
             refuse(url)
-        except SessionKitError as error:
-            caught = error
-        hides(caught, SECRET)
+        hides(caught.value, SECRET)
 
 
 @pytest.mark.parametrize("url", BAD_URLS)
