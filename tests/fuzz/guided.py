@@ -3,6 +3,7 @@
 Nothing of sessionkit may be imported before `guide`: what is imported within it is made to tell where it goes.
 """
 
+import importlib
 import os
 import sys
 import tempfile
@@ -18,9 +19,7 @@ def guide(name: str, *, inputs: int, seed: int, findings: Path) -> None:
     Raises:
         ModuleNotFoundError: Atheris is not installed.
     """
-    import atheris  # type: ignore[import-not-found,import-untyped,unused-ignore] # noqa: PLC0415 -- not everybody has it
-
-    fuzzer: Any = atheris
+    fuzzer: Any = importlib.import_module("atheris")
     with fuzzer.instrument_imports(include=_OURS):
         from tests.fuzz.driving import Run  # noqa: PLC0415 -- instrumented as it is imported
         from tests.fuzz.targets import TARGETS  # noqa: PLC0415 -- likewise
