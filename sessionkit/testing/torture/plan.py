@@ -22,6 +22,9 @@ _OWN = 2
 
 _SHARED = 2
 
+_IN_TURN = 3
+"""How often who has begun a turn writes in it, before anything else."""
+
 
 @attrs.frozen
 class Powers:
@@ -139,7 +142,7 @@ def crowd_sessions(round_number: int, powers: Powers) -> dict[str, list[str]]:
     if powers.fences:
         sessions[f"fenced/{round_number}"] = ["fenced write"] * 8 + ["append", "look"] + (delete or clear)
     if {"SupportsWrite", "SupportsTurns", "SupportsTurnState"} <= protocols and "state" in powers.fields:
-        sessions[f"turns/{round_number}"] = ["begin_turn"] * 3 + ["write in turn"] * 8 + ["set_turn_state", "look"]
+        sessions[f"turns/{round_number}"] = ["begin_turn"] * 3 + ["write in turn"] * 3 + ["set_turn_state", "look"]
     return sessions
 
 
@@ -163,7 +166,11 @@ def course(life: Life, powers: Powers) -> Iterator[tuple[str, Step]]:
             yield "", Step("list")
         else:
             key = chance.choice(own if drawn < 0.5 else list(crowds))
-            yield key, next(going[key])
+            step = next(going[key])
+            yield key, step
+            if step.operation == "begin_turn" and not is_own(key):  # its holder goes on with it
+                for value in (f"{step.value}.{i}" for i in range(_IN_TURN)):
+                    yield key, Step("write in turn", value, added=[f"{value}.0"])
 
 
 def _crowd_steps(seed: str, operations: Sequence[str]) -> Iterator[Step]:
