@@ -8,6 +8,7 @@ SQLite's own, as https://www.sqlite.org/fileformat2.html has it.
 import os
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,7 +32,8 @@ class Pages:
         size: of a page, in bytes.
         count: how many pages there are.
         has_header: whether the file begins as every SQLite file does.
-        lost_frames: how many bytes of the log follow its last complete commit.
+        header: how it begins, after the log's last complete commit.
+        lost_bytes: how many bytes of the log follow that.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,13 +41,16 @@ class Pages:
         log = Path(f"{path}-wal")
         self._log: BinaryIO | None = log.open("rb") if log.exists() else None
         self._frames: dict[int, int] = {}
-        header = self._file.read(100)
+        header = self._file.read(100).ljust(100, b"\0")
         self.has_header = header[:16] == MAGIC
         self.size = self._page_size(header)
         self._usable = self.size - (header[20] if self.has_header and header[20] < self.size // 8 else 0)
         self.lost_bytes = 0
         length = os.fstat(self._file.fileno()).st_size
         self.count = max(-(-length // self.size), self._read_log())
+        self.header = header
+        with suppress(DamagedError):
+            self.header = self.page(1)[:100]
 
     def close(self) -> None:
         """Close the files."""
@@ -125,7 +130,7 @@ class Pages:
             for number in range(2, self.count + 1):
                 found.update(self._trunk(number)[1])
             return found
-        next = _u32(self.page(1), 32)  # noqa: A001 -- what it is
+        next = _u32(self.header, 32)  # noqa: A001 -- what it is
         while next and next not in found:
             found.add(next)
             next, leaves = self._trunk(next)  # noqa: A001 -- likewise

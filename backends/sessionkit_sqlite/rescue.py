@@ -103,7 +103,7 @@ def _check_ours(path: Path, pages: Pages) -> None:
     """Refuse what a sound header says is not ours, or too new."""
     if not pages.has_header:
         return
-    header = pages.page(1)
+    header = pages.header
     application, version = (int.from_bytes(header[at : at + 4], "big") for at in (68, 60))
     if application not in {APPLICATION_ID, 0}:
         msg = f"{shown(path)} is another program's database; nothing was changed"

@@ -231,19 +231,22 @@ def test_only_who_may_write_repairs(path: Path) -> None:
         reader.check(repair=True)
 
 
-def test_what_sqlite_finds_damaged_is_left_for_a_rescue(path: Path) -> None:
+@pytest.mark.parametrize("table", ["messages", "terms_data"])
+def test_what_sqlite_finds_damaged_is_left_for_a_rescue(path: Path, table: str) -> None:
     """Nothing is written into a file whose pages are damaged; the finding says what can help."""
     fill(path)
+    with closing(sqlite3.connect(path)) as foreign, foreign:
+        foreign.execute("UPDATE sessions SET message_count = message_count + 1")
+        root = foreign.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()[0]
     data = bytearray(path.read_bytes())
-    with closing(sqlite3.connect(path)) as foreign:
-        root = foreign.execute("SELECT rootpage FROM sqlite_master WHERE name = 'messages'").fetchone()[0]
     data[(root - 1) * 2048 : root * 2048] = bytes(2048)
     path.write_bytes(data)
     with SQLiteBackend(path) as backend:
         for repair in (False, True):
-            found = [finding for finding in backend.check(repair=repair) if finding.kind == "structure"]
-            assert found
-            assert all("only a rescue can mend it" in finding.what for finding in found)
+            found = list(backend.check(repair=repair))
+            structure = [finding for finding in found if finding.kind == "structure"]
+            assert structure
+            assert all("only a rescue can mend it" in finding.what for finding in structure)
             assert all(finding.repaired is None for finding in found)
     assert path.read_bytes() == bytes(data)
 

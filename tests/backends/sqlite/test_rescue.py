@@ -75,9 +75,9 @@ def rescued(path: Path) -> list[Finding]:
     """What a rescue says; afterwards a check finds nothing, and the damaged file is there, unchanged."""
     before = path.read_bytes()
     found = list(rescue_store(path))
-    (aside,) = [file for file in path.parent.glob(f"{path.name}.corrupt-*Z") if not file.name.endswith("-wal")]
-    assert aside.read_bytes() == before
-    assert aside.stat().st_mode & 0o777 == path.stat().st_mode & 0o777 == 0o600
+    asides = list(path.parent.glob(f"{path.name}.corrupt-*Z"))
+    assert [aside.read_bytes() for aside in asides] == [before]
+    assert asides[0].stat().st_mode & 0o777 == path.stat().st_mode & 0o777 == 0o600
     assert not list(path.parent.glob(".*rescue*"))
     with SQLiteBackend(path) as backend:
         assert [finding for finding in backend.check() if finding.severity == "problem"] == []
@@ -162,6 +162,16 @@ def test_a_file_cut_off(path: Path, part: float) -> None:
     assert set(there) <= texts
 
 
+@pytest.mark.parametrize("length", [0, 1, 16, 99, 100, 537, 2047, 2048, 5000])
+def test_hardly_anything_of_a_file(path: Path, length: int) -> None:
+    """Of which no row is left: refused, and unchanged, in whatever way it is short."""
+    path.write_bytes(filled()[:length])
+    with pytest.raises(BackendUnavailableError, match="nothing of a store"):
+        rescue_store(path)
+    assert path.read_bytes() == filled()[:length]
+    assert not list(path.parent.glob("*corrupt*"))
+
+
 def live_copy(path: Path, target: Path) -> None:
     """A store of three commits, the last two in its log, as a crash leaves it."""
     with SQLiteBackend(path) as backend:
@@ -217,12 +227,19 @@ def test_deleted_rows_stay_deleted(path: Path) -> None:
 def test_stray_pages_count_only_for_what_was_lost(path: Path) -> None:
     """A page that no tree has is believed only for ids between those that stand beside the lost part."""
     data = filled()
-    leaves = [p for p in pages_of(data, 13) if b"hallo" in data[(p - 1) * PAGE : p * PAGE].replace("ä".encode(), b"a")]
-    stale = data[(leaves[3] - 1) * PAGE : leaves[3] * PAGE].replace(b"llo", b"???")
+    stale = next(page for page in pages_of(data, 13) if b" of 4 x" in data[(page - 1) * PAGE : page * PAGE])
     path.touch(0o600)
-    path.write_bytes(zeroed(data, leaves[40]) + stale)
+    path.write_bytes(data)
+    with SQLiteBackend(path) as backend:
+        for number in range(10):
+            backend.delete_session(f"k{number}")
+    left = path.read_bytes()
+    lost = next(page for page in pages_of(left, 13) if b" of 100 x" in left[(page - 1) * PAGE : page * PAGE])
+    path.write_bytes(zeroed(left, lost) + data[(stale - 1) * PAGE : stale * PAGE])
     rescued(path)
-    assert not [m for messages in contents(path).values() for m in messages if "???" in m.text]
+    back = contents(path)
+    assert "k199" in back
+    assert not [message for messages in back.values() for message in messages if " of 4 x" in message.text]
 
 
 def test_revisions_do_not_come_again(path: Path) -> None:
