@@ -103,7 +103,7 @@ def trusts_what_it_finds() -> Generator[None]:
         yield
 
 
-@mutant("acknowledged", syncing="mixed")
+@mutant("acknowledged", syncing="mixed", seed=1)
 def trusts_the_folders_that_it_finds() -> Generator[None]:
     """Only folders that are created are waited for, not those that somebody else has just created."""
     plain = files.make_folder
@@ -115,7 +115,7 @@ def trusts_the_folders_that_it_finds() -> Generator[None]:
         yield
 
 
-@mutant("acknowledged", "opens", "true-state", syncing="never")
+@mutant("acknowledged", "opens", "true-state", syncing="never", seed=15)
 def renames_before_it_syncs() -> Generator[None]:
     """A compaction puts the new file's name in the place of the old one while its content is on the way."""
     plain = files.replace
@@ -129,14 +129,14 @@ def renames_before_it_syncs() -> Generator[None]:
         yield
 
 
-@mutant("acknowledged", "opens", "true-state")
+@mutant("acknowledged", "opens", "true-state", seed=3)
 def renames_before_it_syncs_though_asked_to() -> Generator[None]:
     """The same with ``fsync=1``: the folder is waited for, the file is not."""
     with renames_before_it_syncs():
         yield
 
 
-@mutant("acknowledged", "opens", "true-state")
+@mutant("acknowledged", "opens", "true-state", seed=3)
 def compacts_in_place() -> Generator[None]:
     """The file is emptied and written anew."""
 
@@ -183,7 +183,7 @@ def raises_the_revision_too_late() -> Generator[None]:
         yield
 
 
-@mutant("opens", "writes-on")
+@mutant("opens", "writes-on", seed=11)
 def stumbles_over_a_revision_of_zeroes() -> Generator[None]:
     """A file of revisions whose size got to the disk and whose number did not is an error for every session."""
     plain = RevisionFloor._number
