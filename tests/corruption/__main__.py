@@ -29,6 +29,7 @@ def summary(store: str, seen: list[tuple[int, dict[str, Any]]]) -> list[str]:
         f"  the doctor found something in {found}, of the {len(differing)} in {found_there}",
         "  by kind: " + (", ".join(f"{kind} {times}" for kind, times in kinds.most_common()) or "none"),
         f"  messages after the repair: {saved} of {len(whole) * sum(map(length, KEYS))}",
+        f"  nothing of a store was left in {sum(one['hopeless'] for one in whole)}",
     ]
 
 

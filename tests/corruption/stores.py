@@ -83,4 +83,5 @@ def _as_a_crash_leaves_it(folder: Path, made: Path) -> None:
         file.rename(folder / "open" / file.name)
         if not file.name.endswith("-shm"):
             file.write_bytes(copy)
+            file.chmod(0o600)
     assert made.exists()

@@ -42,6 +42,7 @@ class Outcome:
         said: whether a warning or an error said so.
         older: whether what is left is what there was at an earlier moment.
         found: the kinds of what the doctor found.
+        hopeless: whether the repair refused it, because nothing of a store is left.
         saved: how many messages could be read after the repair.
         broken: which promises were broken, in words.
     """
@@ -53,6 +54,7 @@ class Outcome:
     said: bool = False
     older: bool = False
     found: list[str] = attrs.Factory(list)
+    hopeless: bool = False
     saved: int = 0
     broken: list[str] = attrs.Factory(list)
 
@@ -219,6 +221,10 @@ def _doctor(url: str, outcome: Outcome, readable: Readable) -> None:
     mended: doctor.Diagnosis | None = ear.call(doctor.diagnose, url, repair=True, stuck_after=None)
     if mended is None:
         outcome.broken.append("the doctor fails to repair")
+        return
+    refused = [one.what for one in mended.findings if one.what.startswith("rescue() fails")]
+    if refused and not mended.is_healthy and not readable:
+        outcome.hopeless = True
         return
     if not mended.is_healthy:
         left = "; ".join(f"{one.kind}: {one.what}" for one in mended.problems)[:400]
