@@ -59,6 +59,8 @@ def main(given: Assignment) -> int:
             Worker(backend, f"{given.name}.{number}", given.seed + number, limits) for number in range(given.threads)
         ]
         if given.role == "writer":
+            for worker in workers:
+                worker.fill()
             running = [started(guarded, worker.run, stop) for worker in workers]
         else:
             own = [open_backend(f"{given.url}?mode=ro") for _ in range(given.threads)]

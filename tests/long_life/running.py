@@ -19,6 +19,9 @@ from tests.long_life.verdict import ALLOWANCES, HEADINGS, Verdict, judge
 ROLES = ("writer 1", "writer 2", "reader")
 """The processes: two that do everything, one in which some threads read all the time, and one now and then."""
 
+_STARTING = 60
+"""Seconds that a process may take until it works."""
+
 _SERIES = dict[str, list[tuple[float, float]]]
 
 
@@ -44,6 +47,11 @@ class Run:
         """Keep a measurement."""
         self.series.setdefault(name, []).append((seconds, value))
 
+    def begin(self, moment: float) -> None:
+        """Have the times that were noted count from that moment, and forget what was before it."""
+        for name, points in self.series.items():
+            self.series[name] = [(time - moment, value) for time, value in points if time >= moment]
+
     def verdicts(self) -> list[Verdict]:
         """Of all that must be bounded."""
         measures = [name for name in self.series if name.partition(" of ")[0] in ALLOWANCES]
@@ -51,7 +59,7 @@ class Run:
 
     def is_bounded(self) -> bool:
         """Whether everything is, and nothing went wrong."""
-        return not self.errors and bool(self.series) and all(verdict.why is None for verdict in self.verdicts())
+        return not self.errors and bool(self.verdicts()) and all(verdict.why is None for verdict in self.verdicts())
 
     def text(self) -> str:
         """For a page."""
@@ -85,19 +93,23 @@ class Load:
 def live(url: str, store: Path, *, seconds: float, seed: int, load: Load, every: float = 1.0, mutant: str = "") -> Run:
     """Work on the store for so long, and sample all the time; a `mutant` breaks something in each process."""
     run = Run(url, seed)
-    began = time.time()
     given = attrs.asdict(load) | {"url": url, "mutant": mutant}
     with _processes(given, seed) as started:
-        readers = [_reading(run, name, process, began) for name, process in started.items()]
+        ready = {name: threading.Event() for name in started}
+        readers = [_reading(run, name, process, ready[name]) for name, process in started.items()]
+        for event in ready.values():
+            event.wait(_STARTING)
+        began = time.time()
         until = time.monotonic() + seconds
         while time.monotonic() < until and all(process.poll() is None for process in started.values()):
             time.sleep(every)  # the sampling is by the clock
-            _sample(run, started, store, time.time() - began)
+            _sample(run, started, store, time.time())
         _end(run, started)
         for reader in readers:
             reader.join()
     run.seconds = time.time() - began
-    done = [points[-1][1] for name, points in run.series.items() if name.startswith("operations of ")]
+    run.begin(began)
+    done = [points[-1][1] for name, points in run.series.items() if name.startswith("operations of ") and points]
     run.operations = int(sum(done))
     return run
 
@@ -127,18 +139,18 @@ def _processes(given: dict[str, Any], seed: int) -> Generator[dict[str, "subproc
                     stream.close()
 
 
-def _sample(run: Run, started: "dict[str, subprocess.Popen[str]]", store: Path, seconds: float) -> None:
+def _sample(run: Run, started: "dict[str, subprocess.Popen[str]]", store: Path, now: float) -> None:
     for name, process in started.items():
         try:
             for measure, value in process_sample(process.pid).items():
-                run.note(f"{measure} of {name}", seconds, value)
+                run.note(f"{measure} of {name}", now, value)
         except OSError:
             return  # it has ended, which `_end` reports
     for measure, value in store_sample(store).items():
-        run.note(measure, seconds, value)
+        run.note(measure, now, value)
 
 
-def _reading(run: Run, name: str, process: "subprocess.Popen[str]", began: float) -> threading.Thread:
+def _reading(run: Run, name: str, process: "subprocess.Popen[str]", ready: threading.Event) -> threading.Thread:
     """Take down what the process says of itself, in a thread."""
 
     def read() -> None:
@@ -146,7 +158,8 @@ def _reading(run: Run, name: str, process: "subprocess.Popen[str]", began: float
         before: tuple[float, int] | None = None
         for text in process.stdout:
             line: dict[str, Any] = json.loads(text)
-            seconds = line["time"] - began
+            seconds = line["time"]
+            ready.set()
             if "error" in line:
                 run.errors.append(f"{name}: {line['error']}")
                 continue
@@ -158,6 +171,7 @@ def _reading(run: Run, name: str, process: "subprocess.Popen[str]", began: float
                 if before is not None and seconds > before[0]:
                     run.note(f"speed of {name}", seconds, (line["operations"] - before[1]) / (seconds - before[0]))
                 before = seconds, line["operations"]
+        ready.set()  # to fail
 
     thread = threading.Thread(target=read)
     thread.start()

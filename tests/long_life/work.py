@@ -48,6 +48,13 @@ class Worker:
             (1, self._stale),
         ]
 
+    def fill(self) -> None:
+        """Have as many sessions as it may, so that there is nothing left to grow into."""
+        self.backend.append(self.eternal, ChatMessage.user(self._text()))
+        self.live[self.eternal] = 1
+        for _ in range(self.sessions - 1):
+            self._new()
+
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop."""
         weights = [weight for weight, _ in self.ways]
