@@ -66,12 +66,22 @@ class _Slot:
             locked = True
             result = action(kept)
             if kept is not None:
-                kept.finish()
+                self._finish(kept)
         except BaseException as error:
             self._give_up(error, kept, locked=locked)
             raise
         else:
             return result
+
+    def _finish(self, log: SessionLog) -> None:
+        """Let go of the file. What was written is; so where that is refused it is closed, which lets go of it too."""
+        try:
+            log.finish()
+        except OSError as error:
+            if not is_systems(error):
+                raise
+            self.drop()
+            log.close()
 
     def _opened(self, key: str, open_log: Callable[[str], L], since: float) -> L:
         """The log, of a file that is opened anew until it is still the one at its path once it is locked."""

@@ -13,7 +13,7 @@ from sessionkit.errors import (
     SessionKitError,
 )
 from sessionkit.os_errors import is_systems, unavailable
-from sessionkit.os_errors import partly as partly
+from sessionkit.os_errors import partly as partly  # noqa: PLC0414 -- it belongs to what the backend asks of this module
 
 _RETRYABLE = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}

@@ -42,6 +42,7 @@ class Injector:
         self.left = failing
         self.code = code
         self.asked = ""
+        self.seen = self.writes = 0
 
     @contextmanager
     def set(self) -> Generator[None]:
@@ -60,6 +61,8 @@ class Injector:
 
     def ask(self, name: str, real: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Instead of the real one."""
+        self.seen += 1
+        self.writes += name in _PARTLY
         if self.left is None or (self.code is None and name not in _PARTLY):
             return real(*arguments, **options)
         self.left -= 1
@@ -85,8 +88,9 @@ def injected(store: Store, folder: Path, *, times: int | None, seed: int) -> Rep
         bench = Bench(store, place, report)
         bench.options = options
         for name in bench.calls:
-            ways: list[int | None] = [*CODES, None]
-            asked = [(n, code) for code in ways for n in range(1, _how_many(bench, name, code) + 1)]
+            everything, writes = _how_many(bench, name)
+            asked: list[tuple[int, int | None]] = [(n, code) for code in CODES for n in range(1, everything + 1)]
+            asked += [(n, None) for n in range(1, writes + 1)]
             chosen = asked if times is None else chance.sample(asked, min(times, len(asked)))
             for (n, code), (trial, call) in zip(chosen, trials(bench, CALLS, iter([name] * len(chosen))), strict=True):
                 injector = Injector(n, code)
@@ -100,16 +104,15 @@ def injected(store: Store, folder: Path, *, times: int | None, seed: int) -> Rep
     return report
 
 
-def _how_many(bench: Bench, name: str, code: int | None) -> int:
-    """How many things the call asks for, at most."""
-    most = 0
-    for _ in range(2):  # of a store just opened, and one in use
-        for trial, call in trials(bench, CALLS, iter([name])):
-            injector = Injector(10_000, code)
-            with injector.set():
-                call.run(trial.backend)
-            most = max(most, 10_000 - (injector.left or 0))
-    return most
+def _how_many(bench: Bench, name: str) -> tuple[int, int]:
+    """How many things the call asks for, at most; and how many of them are writes."""
+    everything = writes = 0
+    for trial, call in trials(bench, CALLS, iter([name, name])):  # of a store just opened, and one in use
+        injector = Injector(None, None)
+        with injector.set():
+            call.run(trial.backend)
+        everything, writes = max(everything, injector.seen), max(writes, injector.writes)
+    return everything, writes
 
 
 _LARGE = 200

@@ -119,7 +119,8 @@ def _clean_up(state: State) -> list[State]:
     """Session by session, so that it may end between two."""
     between = [deepcopy(state), deepcopy(state)]
     for kept, key in zip(between, ("old1", "old2"), strict=True):
-        del kept[key], state[key]
+        kept.pop(key, None)
+        state.pop(key, None)
     return between
 
 
