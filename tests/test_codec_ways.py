@@ -71,18 +71,21 @@ def test_almost_every_message_takes_a_fast_way(message: ChatMessage) -> None:
 @pytest.mark.parametrize("message", PLAIN)
 def test_what_is_texts_and_a_time_is_not_looked_at_again(message: ChatMessage, monkeypatch: pytest.MonkeyPatch) -> None:
     """JSON holds it exactly: it is encoded, and that is all."""
-    plain = codec._encode_plain
-    given_up: list[ChatMessage] = []
 
-    def watched(one: ChatMessage, *rest: Any) -> bytes | None:
-        raw = plain(one, *rest)
-        if raw is None:
-            given_up.append(one)
-        return raw
+    def look(*_: object) -> Any:
+        raise AssertionError("it was looked at again")
 
-    monkeypatch.setattr(codec, "_encode_plain", watched)
-    encode_message(message)
-    assert not given_up
+    monkeypatch.setattr(codec, "_encode_weighed", look)
+    monkeypatch.setattr(codec, "_decode_wire", look)
+    assert json.loads(encode_message(message)) == message.to_dict()
+
+
+@pytest.mark.parametrize("content", ["", "a", [], [{"type": "text"}]])
+@pytest.mark.parametrize("other", [{}, {"usage": Usage(1)}, {"tool_calls": [CALL]}])
+def test_a_null_content_is_none_beside_another(content: Any, other: dict[str, Any]) -> None:
+    """No way takes an `extra` that says the content is null where there is one, and drops it."""
+    with pytest.raises(InvalidMessageError, match=r"extra\['content'\]"):
+        encode_message(ChatMessage("user", content, extra={"content": None}, **other))
 
 
 @pytest.mark.usefixtures("_no_detour")

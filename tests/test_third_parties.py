@@ -32,6 +32,19 @@ def test_an_installed_distribution_is_found(tmp_path: Path, monkeypatch: pytest.
     assert "far" in _names()
 
 
+def test_it_is_found_among_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever among them it stands: those without entry points are passed over one by one."""
+    for number in range(20):
+        (tmp_path / f"plain{number}-1.0.dist-info").mkdir()
+        if number == 9:
+            info = tmp_path / "elsewhere-1.0.dist-info"
+            info.mkdir()
+            (info / "entry_points.txt").write_text(_ENTRY_POINTS)
+            (info / "METADATA").write_text(_METADATA)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    assert "far" in _names()
+
+
 def test_an_egg_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even one that is a folder on the path itself."""
     info = tmp_path / "elsewhere-1.0-py3.11.egg" / "EGG-INFO"
