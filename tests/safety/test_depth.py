@@ -164,7 +164,7 @@ def depth_of(value: object) -> int:
 
 
 @given(json_values, st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_the_depth_is_that_of_the_value(value: object, is_ascii: bool) -> None:  # noqa: FBT001 -- drawn
     """Brackets in texts and keys don't count, however they are escaped; bytes and text alike."""
     import json  # noqa: PLC0415 -- by other code than what is tested

@@ -71,7 +71,7 @@ def no_text_becomes_a_record(folder: Path, text: str) -> None:
 
 
 @given(forged)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_no_text_becomes_a_record(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     """Line breaks of every kind, marks, headers and records, as text, as a key, as a role and as a name."""
     no_text_becomes_a_record(tmp_path_factory.mktemp("store"), text)
@@ -123,7 +123,7 @@ def no_terminal_obeys(key: str) -> None:
 
 
 @given(keys)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_no_key_is_obeyed_by_a_terminal(key: str) -> None:
     """By any command that prints it, in its output and its errors."""
     no_terminal_obeys(key)

@@ -58,7 +58,7 @@ def keys_stay_apart(scheme: str, folder: Path, session_keys: list[str]) -> None:
 
 
 @given(keys, keys)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_names_stay_apart_on_every_file_system(one: str, other: str) -> None:
     """Where case and normal forms don't count, too; with twins of each key by case, form, and what systems drop."""
     for twin in (other, one.swapcase(), one.upper(), one.casefold(), f"{one}.", f"{one} ", f"{one}\u200d", f"{one}~1"):
@@ -66,7 +66,7 @@ def test_names_stay_apart_on_every_file_system(one: str, other: str) -> None:
 
 
 @given(keys)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_a_name_gives_its_key_back(key: str) -> None:
     """Unless it is hashed, when the file has it; and no other spelling of the name is taken for it."""
     name = file_name(key)
@@ -82,7 +82,7 @@ def test_a_name_gives_its_key_back(key: str) -> None:
 
 @pytest.mark.parametrize("scheme", sorted(BUILT_IN))
 @given(st.lists(keys, min_size=1, max_size=8))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 def test_keys_stay_apart_in_a_store(scheme: str, session_keys: list[str]) -> None:
     """Written, compacted, loaded, listed and deleted under any name, in a folder with a neighbour."""
     with tempfile.TemporaryDirectory() as folder:

@@ -108,4 +108,4 @@ def swapped_while_written(folder: Path, rounds: int) -> None:
 
 def test_a_link_that_is_swapped_in_is_not_followed(tmp_path: Path) -> None:
     """Between any look and the opening: the opening itself refuses it."""
-    swapped_while_written(tmp_path, 150)
+    swapped_while_written(tmp_path, 60)

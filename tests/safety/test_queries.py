@@ -59,7 +59,7 @@ def test_a_keyword_is_data(scheme: str, indexed: bool, tmp_path: Path) -> None: 
     with filled(open_backend(url_of(scheme, tmp_path)), texts, indexed=indexed) as backend:
 
         @given(keywords)
-        @settings(max_examples=100, deadline=None)
+        @settings(max_examples=50, deadline=None)
         def check(keyword: str) -> None:
             finds_what_a_scan_finds(backend, texts, keyword)
 
@@ -69,7 +69,7 @@ def test_a_keyword_is_data(scheme: str, indexed: bool, tmp_path: Path) -> None: 
 
 @pytest.mark.parametrize("scheme", sorted(BUILT_IN))
 @given(st.lists(words, min_size=1, max_size=6), st.lists(keywords, min_size=1, max_size=6))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=3, deadline=None)
 def test_any_texts_are_found_by_any_keyword(scheme: str, said: list[str], asked: list[str]) -> None:
     """Messages may be queries too."""
     texts = {f"k{i}": [text] for i, text in enumerate(said)}
@@ -113,7 +113,7 @@ def test_a_filter_is_data(scheme: str, tmp_path: Path) -> None:
             backend.set_session_context(key, SessionContext(value, value, value, {value: value}))
 
         @given(st.sampled_from(VALUES) | keys | st.text(min_size=1, max_size=4))
-        @settings(max_examples=60, deadline=None)
+        @settings(max_examples=25, deadline=None)
         def check(value: str) -> None:
             filters_are_data(backend, known, value)
 

@@ -245,6 +245,7 @@ def arguments_of_children(call: Callable[[], object], monkeypatch: pytest.Monkey
     return started
 
 
+@pytest.mark.slow
 def test_the_suites_processes_are_given_no_url_as_an_argument(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that write beside it."""
     url = f"sqlite:///{tmp_path}/here.db"
@@ -276,7 +277,8 @@ def open_url(url):
 """
 
 
-def test_the_runner_hides_the_password_and_what_a_backend_says_of_it(
+@pytest.mark.slow
+def test_the_runners_process_hides_the_password_and_what_a_backend_says_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The process that it runs the suite in is given no URL as an argument, and its report repeats no secret."""

@@ -58,8 +58,9 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", sorted(BUILT_IN))
-def test_too_much_is_refused_before_it_is_built(scheme: str, tmp_path: Path) -> None:
+def test_too_much_is_refused_before_it_is_built_in_a_process(scheme: str, tmp_path: Path) -> None:
     """By every method that writes: a gigabyte or a number without a name is noticed within the first 64 MiB."""
     taken = children.run(TOO_LARGE, url_of(scheme, tmp_path), megabytes=WITHIN)
     assert int(taken) < 500, "most of it is the test's own texts of 100 MB"
@@ -126,7 +127,8 @@ print("bounded")
 """
 
 
-def test_a_text_of_escapes_is_bounded() -> None:
+@pytest.mark.slow
+def test_a_text_of_escapes_is_bounded_in_a_process() -> None:
     """JSON takes six bytes for a NUL: what is then too much has taken eight times the limit at the most."""
     assert "bounded" in children.run(ESCAPES, megabytes=WITHIN + 300)
 

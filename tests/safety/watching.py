@@ -12,7 +12,8 @@ from typing import Any
 OTHERS = 0o077
 """The rights of everybody but the owner."""
 
-_MAKERS = {"posix", "_io", "io", "builtins", None}  # None: methods, such as those of SQLite's connections
+_MAKERS = {"posix", "_io", "io", "sqlite3", "_sqlite3"}
+"""Whose functions, and whose objects' methods, make files."""
 
 
 @contextmanager
@@ -26,7 +27,7 @@ def watched(folder: Path) -> Generator[set[str]]:
     found: set[str] = set()
 
     def look(_frame: FrameType, event: str, function: Any) -> None:
-        if event == "c_return" and getattr(function, "__module__", None) in _MAKERS:
+        if event == "c_return" and (function.__module__ or type(function.__self__).__module__) in _MAKERS:
             found.update(f"{mode:o} {path}" for path, mode in _modes(folder) if mode & OTHERS and path not in before)
 
     sys.setprofile(look)
