@@ -21,6 +21,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("areas", nargs="+", choices=sorted(AREAS), metavar="AREA", help=", ".join(AREAS))
     parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="of these modules, such as rows.py")
     parser.add_argument("--tests", nargs="*", metavar="PATH", help="ask these tests instead of the area's")
+    parser.add_argument("-k", dest="chosen", metavar="EXPRESSION", help="and of those only these, as pytest has it")
     parser.add_argument("--all", action="store_true", help="with the operators that the area leaves out")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="mutants at a time; 2")
     parser.add_argument("--budget", type=float, default=60, metavar="SECONDS", help="of tests for each mutant; 60")
@@ -59,7 +60,8 @@ def mutate(area: Area, options: argparse.Namespace, say: Any) -> dict[str, Any]:
         asked = {tuple(row["name"]) for row in rows(options.record)}
         mutants = [mutant for mutant in mutants if mutant.name not in asked]
     folder = Path(tempfile.mkdtemp(prefix="mutation-"))
-    chosen = options.tests or [*area.tests, *(["-k", area.chosen] if area.chosen else [])]
+    expression = area.chosen if options.chosen is None else options.chosen
+    chosen = [*(options.tests or area.tests), *(["-k", expression] if expression else [])]
     run = Run(
         ROOT,
         mutants,

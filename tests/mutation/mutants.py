@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from tests.mutation.operators import changes, cst, is_left_alone
+from tests.mutation.operators import changes, cst, is_left_alone, is_whole
 
 _metadata: Any = import_module("libcst.metadata")
 
@@ -123,7 +123,7 @@ def _changes(source: str) -> Iterator[tuple[str, str, tuple[Any, Any], tuple[int
             span = spans[place]
             at = statement if statement[0] else (lines[place].start.line, lines[place].end.line)
             yield operator, text, ((span.start.line, span.start.column), (span.end.line, span.end.column)), at
-        for child in node.children:
+        for child in () if is_whole(node) else node.children:
             yield from within(child, (0, 0) if isinstance(child, cst.BaseSuite) else statement)
 
     yield from within(wrapper.module, (0, 0))

@@ -22,7 +22,7 @@ Change = tuple[str, Any, str]
 _REPLACED = (_mutators.operator_string, _mutators.operator_arg_removal)
 _OF_MUTMUT = [pair for pair in _mutators.mutation_operators if pair[1] not in _REPLACED]
 
-_UNCHANGED = (cst.Annotation, cst.Import, cst.ImportFrom, cst.Decorator, cst.Raise, cst.Assert, cst.TypeAlias)
+_UNCHANGED = (cst.Annotation, cst.Import, cst.ImportFrom, cst.Decorator, cst.Assert, cst.TypeAlias)
 _UNCHANGED_CALLS = {"cast", "isinstance", "warn_caller", "TypeVar", "len", "shown"}
 
 _SQL = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE|CREATE|WHERE|VALUES|ORDER BY|PRAGMA|BEGIN|AND|LIMIT|EXISTS)\b")
@@ -35,7 +35,7 @@ _SQL_CHANGES = [
     (r"(?<=WHERE )(\S+) = ", r"\1 != "),
     (r"\bIS NOT\b", "IS"),
     (r"\bIS (?!NOT\b)", "IS NOT "),
-    (r"(?<!\? )(?<!BETWEEN \? )\bAND\b(?! \?)", "OR"),
+    (r"(?<!BETWEEN \? )\bAND\b", "OR"),
     (r"\bOR\b(?! (?:IGNORE|REPLACE))", "AND"),
     (r"\bOR (?:IGNORE|REPLACE)\b", ""),
     (r" DESC\b", ""),
@@ -85,6 +85,11 @@ def is_left_alone(node: Any) -> bool:
         targets = {code(target.target) for target in node.targets}
         return bool(targets & {"msg", "__all__", "__slots__"})
     return isinstance(node, cst.Expr) and isinstance(node.value, cst.SimpleString | cst.ConcatenatedString)
+
+
+def is_whole(node: Any) -> bool:
+    """Whether the node may be changed, but nothing below: what is raised may be missing, however it is worded."""
+    return isinstance(node, cst.Raise)
 
 
 def code(node: Any) -> str:

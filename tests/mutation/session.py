@@ -35,6 +35,7 @@ class Run:
         record: where each answer goes as a line of JSON.
         watched: where it stands which test comes by which lines; made where it is not there.
         say: takes each line of the report.
+        patience: how many seconds more than it needs until a mutant is taken to loop, or to wait for ever.
     """
 
     root: Path
@@ -45,6 +46,7 @@ class Run:
     record: Path
     watched: Path
     say: Callable[[str], None]
+    patience: float = 15
     counts: dict[str, Counter[str]] = attrs.field(factory=dict, init=False)
     _killers: dict[Any, list[str]] = attrs.field(factory=dict, init=False)
     _kills: Counter[tuple[str, str]] = attrs.field(factory=Counter, init=False)
@@ -135,9 +137,9 @@ class Run:
         return said
 
     def _patience(self, came: dict[str, Came], items: Iterable[pytest.Item] | None = None) -> float:
-        """After how many seconds a mutant is taken to loop, or to wait for ever."""
+        """After how many seconds it is over."""
         names = came if items is None else [item.nodeid for item in items]
-        return 15 + 4 * min(self.budget, sum(came[name].seconds for name in names))
+        return self.patience + 4 * min(self.budget, sum(came[name].seconds for name in names))
 
     def _first_asked(self, mutant: Mutant) -> list[str]:
         """The tests that killed the function's other mutants, and then those that killed most of the module's."""
