@@ -5,6 +5,7 @@ Nothing of sessionkit may be imported before `guide`: what is imported within it
 
 import importlib
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -27,15 +28,17 @@ def guide(name: str, *, inputs: int, seed: int, findings: Path) -> None:
     target = TARGETS[name]
     run = Run(target, "atheris", seed, findings)
 
+    folder = Path(tempfile.mkdtemp(prefix="sessionkit-fuzz-"))
+
     def one(data: bytes) -> None:
         run.give(data)
         if run.report.inputs >= inputs or run.is_over:
             report = run.ended()
             sys.stdout.write(report.text() + "\n")
             sys.stdout.flush()
+            shutil.rmtree(folder)
             os._exit(1 if report.findings else 0)
 
-    folder = Path(tempfile.mkdtemp(prefix="sessionkit-fuzz-"))
     corpus, words = folder / "corpus", folder / "words"
     corpus.mkdir()
     for number, data in enumerate(target.seeds()):
