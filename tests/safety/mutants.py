@@ -107,9 +107,11 @@ def _names_of_devices(patch: Patch) -> None:
 # -- files -------------------------------------------------------------------------------------------------------------
 
 
-@mutant("follows-links", lambda folder, _: nothing_outside_changes("jsonl", folder, "store/s.jsonl", "symbolic_link"))
+@mutant(
+    "follows-links", lambda folder, _: nothing_outside_changes("jsonl", folder, "store/.revisions", "dangling_link")
+)
 def _follows_links(patch: Patch) -> None:
-    """Session files are opened without O_NOFOLLOW."""
+    """Files of a store are opened without O_NOFOLLOW."""
     for name in ("READ", "CHANGE", "CREATE", "CREATE_IN_PLACE"):
         patch.setattr(sessionkit_jsonl.files, name, getattr(sessionkit_jsonl.files, name) & ~os.O_NOFOLLOW)
 

@@ -16,8 +16,9 @@ def test_mutant_is_caught(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     mutant.proof(tmp_path / "unbroken", monkeypatch)
     (tmp_path / "broken").mkdir()
     mutant.make(monkeypatch)
-    with pytest.raises((AssertionError, SessionKitError, CorruptRecordWarning, pytest.fail.Exception)):
+    with pytest.raises((AssertionError, SessionKitError, CorruptRecordWarning, pytest.fail.Exception)) as found:
         mutant.proof(tmp_path / "broken", monkeypatch)
+    assert not str(found.value).startswith("Timeout"), "it hung, and nothing was found"
 
 
 def test_every_mutant_says_what_is_wrong() -> None:
