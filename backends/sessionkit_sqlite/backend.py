@@ -62,7 +62,10 @@ class SQLiteBackend(RecordBackend):
     Args:
         path: the file; it and its folder are created, for their owner only, where they are missing.
         mode: ``"rw"``, or ``"ro"`` to read a store where nothing may be written, whoever writes to it.
-        synchronous: ``"normal"``: what was acknowledged survives the death of the process; ``"full"``: and a power cut.
+        synchronous: ``"normal"``: what was acknowledged survives the death of the process. A power cut may undo the
+            last writes, all those since some moment after the last checkpoint, and then revisions that were given with
+            them are given again. ``"full"``: what was acknowledged survives a power cut too, and no revision is given
+            again.
         busy_timeout: seconds to wait for another thread or process.
         max_message_bytes: how many bytes of JSON a message may take.
 

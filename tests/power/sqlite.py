@@ -88,8 +88,10 @@ def often() -> Generator[None]:
         yield
 
 
-def record(folder: Path, random: Random, calls: int, synchronous: Synchronous, open_store: Open) -> Run:
-    """Make that many random calls, in several openings, and write down everything."""
+def record(
+    folder: Path, random: Random, calls: int, synchronous: Synchronous, *, open_store: Open, longest: int
+) -> Run:
+    """Make that many random calls, in openings of `longest` at most, and write down everything."""
     folder.mkdir()
     run = Run(Recorder(folder), synchronous, [Moment({key: State() for key in KEYS}, [], 0)])
     source = Operations(random)
@@ -97,7 +99,7 @@ def record(folder: Path, random: Random, calls: int, synchronous: Synchronous, o
         while run.calls < calls:
             run.openings += 1
             with open_store(folder / FILE, synchronous) as backend:
-                for _ in range(min(random.randrange(5, 60), calls - run.calls)):
+                for _ in range(min(random.randrange(5, longest), calls - run.calls)):
                     key, call = source.next()
                     call(backend)
                     run.calls += 1
@@ -180,7 +182,16 @@ def _ask(run: Run, backend: SQLiteBackend, found: Moment, count: int, where: str
             raise BrokenPromiseError("revision", f"{where} {key!r} comes to {after.revision} again, of {highest}")
 
 
-def prove(seed: int, calls: int, *, synchronous: Synchronous, every: int, most: int, open_store: Open = honest) -> Run:
+def prove(
+    seed: int,
+    calls: int,
+    *,
+    synchronous: Synchronous,
+    every: int,
+    most: int,
+    open_store: Open = honest,
+    longest: int = 60,
+) -> Run:
     """One run, and the power cut in it.
 
     Raises:
@@ -188,7 +199,7 @@ def prove(seed: int, calls: int, *, synchronous: Synchronous, every: int, most: 
     """
     random = Random(f"{seed} {synchronous}")  # noqa: S311 -- to be repeated, not to be secret
     with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
-        run = record(Path(folder, "live"), random, calls, synchronous, open_store)
+        run = record(Path(folder, "live"), random, calls, synchronous, open_store=open_store, longest=longest)
         cut(run, Path(folder, "cut"), random, every=every, most=most)
     return run
 

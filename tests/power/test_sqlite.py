@@ -25,14 +25,15 @@ def test_a_normal_cut_does_lose_something() -> None:
     assert run.states["an older one"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS)
-def test_a_broken_backend_is_caught(mutant: str) -> None:
+def test_a_broken_backend_is_killed(mutant: str) -> None:
     """By the promise that it breaks."""
     synchronous, open_store, promises = MUTANTS[mutant]
 
     def look() -> None:
-        for seed in range(20):
-            prove(seed, 40, synchronous=synchronous, every=8, most=4, open_store=open_store)
+        for seed in (7, *range(20)):  # the first of them is what the rarest needs
+            prove(seed, 40, synchronous=synchronous, every=8, most=4, open_store=open_store, longest=12)
 
     with pytest.raises(BrokenPromiseError) as caught:
         look()

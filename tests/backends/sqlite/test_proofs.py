@@ -178,8 +178,9 @@ def _with_store(path: Path, proof: Callable[[SQLiteBackend], object]) -> None:
         proof(backend)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS)
-def test_a_broken_check_fails_its_proof(path: Path, monkeypatch: pytest.MonkeyPatch, mutant: str) -> None:
+def test_a_broken_check_is_killed(path: Path, monkeypatch: pytest.MonkeyPatch, mutant: str) -> None:
     """The one that is made for it."""
     do, proof = MUTANTS[mutant]
     do(monkeypatch)
