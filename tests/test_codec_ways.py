@@ -177,6 +177,28 @@ def test_what_is_surely_too_large_is_never_built(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(codec, "_encode", encode)
     with pytest.raises(InvalidMessageError, match="at least"):
         encode_json(value, "it", max_bytes=1_000_000)
+    calls = [ToolCall("i", "n", "x" * 10_000)] * 1_000
+    for message in (
+        ChatMessage("user", [{"type": "text", "text": value}]),
+        ChatMessage("user", tool_calls=calls),
+        ChatMessage("user", tool_calls=calls, model="m"),
+        ChatMessage("user", "x" * 1_000_001),
+        ChatMessage("user", extra={"x": value}),
+        ChatMessage("user", raw_content_blocks=[{"x": value}]),
+        ChatMessage("user", tool_metadata={"x": value}),
+    ):
+        with pytest.raises(InvalidMessageError, match="at least"):
+            encode_message(message, max_bytes=1_000_000)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("other", [{}, {"extra": {"x": 1}}, {"timestamp": MOMENT}])
+def test_the_counts_of_a_usage_are_integers_like_others(sign: int, other: dict[str, Any]) -> None:
+    """Of up to 4,300 digits, whichever way the message takes."""
+    longest = ChatMessage("a", "b", usage=Usage(sign * (10**4300 - 1)), **other)
+    assert decode_message(encode_message(longest)) == longest
+    with pytest.raises(InvalidMessageError, match=r"usage.*4300 digits"):
+        encode_message(ChatMessage("a", "b", usage=Usage(output_tokens=sign * 10**4300), **other))
 
 
 @pytest.mark.parametrize("number", [0.0, 1.5, -2.5e10, 1e308, 5e-324])
