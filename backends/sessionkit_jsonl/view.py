@@ -50,9 +50,14 @@ class SessionView:
             return scan_file(self._path, self.key, self.window)
 
     def messages(self) -> list[tuple[Entry, ChatMessage]]:
-        """All messages, oldest first, with a warning for each line that can't be read or is out of place."""
+        """All messages, oldest first, with a warning for each line that can't be read, is out of place, or is gone."""
         found = self.scan()
-        return self._decoded(found, found.live)
+        readable = self._decoded(found, found.live)
+        missing = found.standing.message_count - len(found.live)
+        if missing > 0 and not found.unreadable:  # cut out so that what is left of two lines makes one
+            what = f"{missing} messages that it counts are not there any more"
+            warn_caller(f"{self._path}: {what}; compact() counts anew", CorruptRecordWarning)
+        return readable
 
     def newest_messages(self, count: int) -> list[tuple[Entry, ChatMessage]]:
         """The newest messages, oldest first, at a cost of as many."""

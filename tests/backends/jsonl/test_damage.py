@@ -226,6 +226,7 @@ def check_a_new_session(folder: Path) -> None:
     assert revisions == sorted(set(revisions))
 
 
+@pytest.mark.filterwarnings("ignore:.* messages that it counts are not there any more")  # which "n" says
 @pytest.mark.parametrize("field", ["rev", "n", "turns", "calls", "dead", "prev", "meta"])
 def test_counting_on_from_damage_loses_nothing(tmp_path: Path, file: Path, backend: JSONLBackend, field: str) -> None:
     """A mark with the last number that can be read: what is appended is there, or an error says what to do."""
