@@ -23,7 +23,7 @@ Identity = tuple[int, int]
 def identity(path: Path | str) -> Identity | None:
     """Which file stands at that path; None where there is none."""
     try:
-        status = os.stat(path)  # noqa: PTH116 -- half of what `Path.stat` takes
+        status = os.lstat(path)  # not what a link leads to: others would find the log of that beside it, and not ours
     except (FileNotFoundError, NotADirectoryError):
         return None
     return status.st_dev, status.st_ino

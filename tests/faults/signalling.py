@@ -22,6 +22,8 @@ from tests.faults.stores import Store
 
 INTERRUPTING = Expected("interrupted by this one|try again once", retryable=True)  # not: somebody else held the lock
 
+WAITING = Expected("interrupted by this one|try again", retryable=True)
+
 _OFTEN = (0.00005, 0.0006)
 """Seconds until the next signal: at least, and at most."""
 
@@ -58,7 +60,7 @@ class _Handler:
         try:
             self.kinds[kind]()
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is judged
-            self.trial.judge(error, INTERRUPTING)
+            self.trial.judge(error, WAITING if "open" in kind or "close" in kind else INTERRUPTING)
             if getattr(error, "outcome", "") == "unknown":
                 self.unknown.add(f"handler {self.number}")
         else:
@@ -106,14 +108,19 @@ class _Handler:
     def open(self) -> None:
         """Another object on the same store, or another one where each is its own."""
         self.number += 1
-        with self.trial.bench.store.open(self.trial.place) as other:
+        with self.other() as other:
             other.append("elsewhere", ChatMessage("user", f"handler {self.number}"))
         if self.trial.bench.store.on_disk:
             self.written["elsewhere"].append(f"handler {self.number}")
 
     def close_other(self) -> None:
         """One that nobody uses."""
-        self.trial.bench.store.open(self.trial.place).close()
+        self.other().close()
+
+    def other(self) -> Any:
+        """Another object on the same store, which can't know whose call it interrupts: so it does not wait for long."""
+        store = self.trial.bench.store
+        return store.open(self.trial.place, **({store.patience: 0.02} if store.patience else {}))
 
 
 def calling(store: Store, folder: Path, *, times: int | None, seed: int) -> Report:

@@ -38,6 +38,7 @@ class Store:
         on_disk: whether it keeps files at `place` and beside it, which survive its closing.
         older: makes a store of an earlier layout, where there is one: a session ``a``, named ``name``, with ``a1``.
         keeps: of a file, by its name where `place` is ``store``, which sessions go with it; all, where it is not told.
+        unnoticed: what may be done to a file (``""``: to all of it) that the store says it does not notice at once.
         durable: the options with which it waits for the disk.
         patience: the option that says how long to wait for a lock.
         prepare: called in the process of the proof before anything is opened, as what breaks a store on purpose is.
@@ -50,6 +51,7 @@ class Store:
     on_disk: bool = True
     older: Callable[[Path], None] | None = None
     keeps: dict[str, tuple[str, ...]] = attrs.Factory(dict)
+    unnoticed: dict[str, tuple[str, ...]] = attrs.Factory(dict)
     durable: dict[str, Any] = attrs.Factory(dict)
     patience: str | None = None
     prepare: Callable[[], None] = lambda: None
@@ -60,6 +62,11 @@ class Store:
         """The store at that place."""
         return open_backend(self.url.format(place=place), **{**self.options, **options})
 
+
+_ANYTHING = (
+    *("deleted", "moved away", "replaced by an empty one", "replaced by a folder", "replaced by a link to itself"),
+    *("replaced by a link to nowhere", "replaced by an older copy"),
+)
 
 STORES = {
     store.name: store
@@ -77,6 +84,8 @@ STORES = {
             "sqlite:///{place}",
             older=_older_sqlite,
             keeps={"store-lock": (), "store-shm": ()},
+            # To ask for these at each write would cost it several per cent; it looks now and then.
+            unnoticed={"store-wal": _ANYTHING, "": ("moved away", "replaced by an older copy")},
             durable={"synchronous": "full"},
             patience="busy_timeout",
         ),
