@@ -43,8 +43,10 @@ def check_first(path: Path) -> None:
     if not path.is_file():
         msg = f"{shown(path)} is no regular file, so it can't be a database; nothing was changed"
         raise BackendUnavailableError(msg)
-    if _log_of(path).exists():
-        return  # while somebody has it open, the look under the lock must do
+    if _log_of(path).exists() or Path(f"{path}-journal").exists():
+        # While somebody has it open, the look under the lock must do; and where the power went while it was made,
+        # SQLite must undo that first.
+        return
     try:
         with closing(_connect(path, 0, "?immutable=1")) as connection:
             check_version(connection, path)

@@ -128,3 +128,14 @@ def test_space_is_given_back(path: Path, backend: SQLiteBackend) -> None:
     backend.clear_messages("k")
     backend.compact("k")
     assert path.stat().st_size < before / 2
+
+
+@pytest.mark.parametrize("torn", [bytes(2048), b"SQLite format 3\0" + bytes(600), b"\0" * 64 + b"x" * 1984])
+def test_a_store_that_was_being_made_can_be_made(path: Path, torn: bytes) -> None:
+    """A power cut in the first moment of a store leaves a torn page, and the journal by which SQLite undoes it."""
+    journal = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + b"\0\0\0\0" + b"abcd" + b"\0\0\0\0" + b"\0\0\x02\0" + b"\0\0\x08\0"
+    path.write_bytes(torn)
+    path.with_name(f"{path.name}-journal").write_bytes(journal.ljust(512, b"\0"))
+    with SQLiteBackend(path) as backend:
+        backend.append("k", ChatMessage.user("x"))
+        assert len(backend.load("k")) == 1
