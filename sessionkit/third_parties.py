@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "sessionkit.backends"
 """Where third parties' distributions name their factories, the entry point's name being the scheme."""
 
-_METADATA = (".dist-info", ".egg-info", "egg-info")  # the last in an egg that is a folder itself
+_METADATA = (".dist-info", "egg-info")  # in an egg that is a folder itself, the latter without a dot
 _FILE = "entry_points.txt"
 _NOT_THERE = (FileNotFoundError, PermissionError)
 _NO_MORE_FILES = (errno.EMFILE, errno.ENFILE)

@@ -61,6 +61,7 @@ def test_a_url_is_taken_apart(url: str, parts: BackendURL) -> None:
         ("sqlite:///x\ny", "write %0A"),
         ("sqlite:///x\0", "write %00"),
         ("sqlite:///x?a=1&b=2&b=2", "option 'b' is given twice"),
+        ("sqlite:///x?b=1&a=2&a=2", "option 'a' is given twice"),
         ("sqlite:///x?a=1&%61=2", "option 'a' is given twice"),
         ("redis://u:12/34@h/0", "ambiguous"),
     ],
@@ -122,6 +123,8 @@ def test_a_password_is_never_shown() -> None:
     assert str(BackendURL.parse(f"redis://:{SECRET}@h")) == "redis://:***@h"
     assert str(BackendURL.parse("memory://")) == "memory://"
     assert str(BackendURL.parse("redis://a%2Fb%3Ac@h/d")) == "redis://a%2Fb%3Ac@h/d"
+    assert str(BackendURL.parse("postgresql://%2Fvar%2Frun/d")) == "postgresql://%2Fvar%2Frun/d"
+    assert str(BackendURL("redis", None, SECRET, "h")) == "redis://:***@h"
 
 
 def test_a_url_can_be_copied_and_pickled() -> None:
