@@ -18,7 +18,6 @@ from contextlib import contextmanager
 import attrs
 import click
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from sessionkit.cli.rendering import bars, counted
@@ -62,7 +61,9 @@ def _print_finding(out: Console, finding: Finding) -> None:
         parts.append(f"In {harmless(finding.where)}.")
     if finding.repaired is not None:
         parts.append(f"Repaired: {harmless(finding.repaired)}.")
-    out.print(Padding("\n".join(parts), (0, 0, 1, 2), expand=False))
+    for part in parts:
+        out.print(f"  {part}")
+    out.print()
 
 
 def _summary(diagnosis: Diagnosis) -> list[str]:
