@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sessionkit import ChatMessage, SessionContext, ToolCall
+from sessionkit import ChatMessage, SessionContext, ToolCall, encode_message
 from sessionkit_jsonl import JSONLBackend, log, reading, view
 
 TURN = ChatMessage("assistant", "turn", tool_calls=(ToolCall("i", "n", "{}"), ToolCall("j", "n", "{}")))
@@ -64,6 +64,17 @@ def edit(backend: JSONLBackend, _: list[ChatMessage]) -> None:
     backend.set_session_context("s", SessionContext(attributes={"edited": True}))
 
 
+def foreign(*messages: ChatMessage) -> Step:
+    """Have another program write them, as plain lines, and a blank one."""
+
+    def step(backend: JSONLBackend, expected: list[ChatMessage]) -> None:
+        with (Path(backend._folder.path) / "s.jsonl").open("ab") as file:
+            file.write(b"".join(encode_message(message) + b"\n" for message in messages) + b" \n")
+        expected.extend(messages)
+
+    return step
+
+
 HISTORIES: dict[str, list[Step]] = {
     "appends": [add(TURN, BLOCKS, LARGE, TURN)],
     "batches": [add(TURN), write(0, TURN, BLOCKS, TURN), write(0, LARGE, MARKED), add(TURN)],
@@ -75,6 +86,8 @@ HISTORIES: dict[str, list[Step]] = {
     "replacements in a batch": [write(0, TURN, LARGE, TURN), replace, remove, replace, add(BLOCKS)],
     "several at once": [write(0, TURN, BLOCKS, TURN), write(2, LARGE, TURN), write(3), add(TURN), write(1, BLOCKS)],
     "clearing": [add(TURN, BLOCKS), clear, add(TURN), clear, write(0, TURN, BLOCKS), add(LARGE)],
+    "foreign lines": [foreign(TURN, BLOCKS), add(TURN), foreign(LARGE), write(0, TURN, BLOCKS), foreign(TURN), edit],
+    "foreign lines replaced": [add(TURN), foreign(TURN, LARGE), replace, foreign(TURN), remove, add(TURN), remove],
     "edits": [edit, add(TURN), edit, remove, edit, add(LARGE, TURN), edit],
     "edits far away": [edit, add(LARGE, LARGE, LARGE, TURN), remove, add(LARGE)],
 }
