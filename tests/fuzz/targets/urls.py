@@ -53,7 +53,7 @@ def parse(text: str) -> str:
         url = BackendURL.parse(text)
     except BackendURLError as error:
         before, _, query = text.partition("?")
-        named = SECRET in query or SECRET in before.partition("://")[0]
+        named = SECRET in query or SECRET in before.partition("://")[0].lower()
         check(named or SECRET not in _said(error), "an error shows what may be a password")
         return "refused"
     _check_shown(url)
