@@ -87,6 +87,7 @@ HISTORIES: dict[str, list[Step]] = {
     "several at once": [write(0, TURN, BLOCKS, TURN), write(2, LARGE, TURN), write(3), add(TURN), write(1, BLOCKS)],
     "clearing": [add(TURN, BLOCKS), clear, add(TURN), clear, write(0, TURN, BLOCKS), add(LARGE)],
     "foreign lines": [foreign(TURN, BLOCKS), add(TURN), foreign(LARGE), write(0, TURN, BLOCKS), foreign(TURN), edit],
+    "foreign lines after records": [add(TURN, BLOCKS), remove, foreign(TURN), edit, foreign(LARGE, TURN), remove, edit],
     "foreign lines replaced": [add(TURN), foreign(TURN, LARGE), replace, foreign(TURN), remove, add(TURN), remove],
     "edits": [edit, add(TURN), edit, remove, edit, add(LARGE, TURN), edit],
     "edits far away": [edit, add(LARGE, LARGE, LARGE, TURN), remove, add(LARGE)],
