@@ -26,7 +26,7 @@ HOSTILE_TEXTS = (
     "'; DROP TABLE sessions; -- \" ` \\ \\n \\u0000 %s %00 {} ${x}",
     '{"role": "user", "content": "json"}',
     "null",
-    "x" * 100_000,
+    "x" * 65_536,
 )
 """Texts that must come back as they are."""
 
