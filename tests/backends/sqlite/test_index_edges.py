@@ -55,6 +55,40 @@ def test_what_was_replaced_is_found_no_more(backend: SQLiteBackend, indexed: int
         backend.compact("k")
 
 
+def test_what_is_indexed_is_not_read(backend: SQLiteBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search for a few terms asks the index, and reads none of the messages that are in it."""
+    fill(backend, 5, 0)
+
+    def read(_: bytes) -> str:
+        raise AssertionError("it was read")
+
+    monkeypatch.setattr(terms, "readable_text", read)
+    assert found(backend, "word1") == ["k"]
+    assert found(backend, "word9") == []
+
+
+def test_an_index_that_is_made_anew_has_each_message_once(path: Path, backend: SQLiteBackend) -> None:
+    """Of however many sessions: what is then removed from one is found there no more, nor is it lost in another."""
+    keys = ["a", "b", "c", "d"]
+    for i in range(3):
+        for key in keys:
+            backend.append(key, ChatMessage("user", f"{key}{i} shared"))
+    backend.close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE store SET terms_version = 'of another time'")
+    with SQLiteBackend(path) as anew:
+        anew.compact("a")
+        for key in keys:
+            assert found(anew, f"{key}0") == found(anew, f"{key}2") == [key]
+            assert anew.remove_last(key)
+            assert found(anew, f"{key}2") == []
+            assert found(anew, f"{key}1") == [key]
+        assert sorted(found(anew, "shared")) == keys
+        for key in keys:
+            anew.clear_messages(key)
+        assert found(anew, "shared") == []
+
+
 def test_an_index_that_can_not_be_asked_is_done_without(
     path: Path, backend: SQLiteBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
