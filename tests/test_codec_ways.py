@@ -1,12 +1,14 @@
 """The several ways of a message to JSON and back: the fast ones are taken, and all of them say the same."""
 
 import json
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
+from msgspec import UNSET
 
 from sessionkit import (
     ChatMessage,
@@ -20,7 +22,7 @@ from sessionkit import (
 )
 from sessionkit.codec import decode_json, decode_text, encode_json
 from tests.conversations import conversations
-from tests.strategies import message_objects
+from tests.strategies import TEXT_FIELDS, message_objects
 
 MOMENT = datetime(2024, 5, 6, 7, 8, 9, 123456, UTC)
 CALL = ToolCall("call_1", "search", '{"q": "x"}')
@@ -86,6 +88,15 @@ def test_a_null_content_is_none_beside_another(content: Any, other: dict[str, An
     """No way takes an `extra` that says the content is null where there is one, and drops it."""
     with pytest.raises(InvalidMessageError, match=r"extra\['content'\]"):
         encode_message(ChatMessage("user", content, extra={"content": None}, **other))
+
+
+@pytest.mark.parametrize("field", [*TEXT_FIELDS, "role", "content"])
+@pytest.mark.parametrize("value", [5, True, 0.5, b"x", {"x": 1}, UNSET, datetime.now(UTC)])
+def test_a_field_that_is_text_is_nothing_else(field: str, value: Any) -> None:
+    """Though JSON could hold it: it would come back as something else, or in another field."""
+    fields: dict[str, Any] = {"role": "user", "content": "a", field: value}
+    with pytest.raises(InvalidMessageError, match=f"^{field} "):
+        encode_message(ChatMessage(**fields))
 
 
 @pytest.mark.usefixtures("_no_detour")
@@ -194,11 +205,17 @@ def test_what_is_surely_too_large_is_never_built(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("other", [{}, {"extra": {"x": 1}}, {"timestamp": MOMENT}])
 def test_the_counts_of_a_usage_are_integers_like_others(sign: int, other: dict[str, Any]) -> None:
-    """Of up to 4,300 digits, whichever way the message takes."""
+    """Of up to 4,300 digits, whichever way the message takes, and where the interpreter would write more as well."""
     longest = ChatMessage("a", "b", usage=Usage(sign * (10**4300 - 1)), **other)
     assert decode_message(encode_message(longest)) == longest
-    with pytest.raises(InvalidMessageError, match=r"usage.*4300 digits"):
-        encode_message(ChatMessage("a", "b", usage=Usage(output_tokens=sign * 10**4300), **other))
+    own_limit = sys.get_int_max_str_digits()
+    for limit in (own_limit, 100_000):
+        sys.set_int_max_str_digits(limit)
+        try:
+            with pytest.raises(InvalidMessageError, match=r"usage.*4300 digits"):
+                encode_message(ChatMessage("a", "b", usage=Usage(output_tokens=sign * 10**4300), **other))
+        finally:
+            sys.set_int_max_str_digits(own_limit)
 
 
 @pytest.mark.parametrize("number", [0.0, 1.5, -2.5e10, 1e308, 5e-324])
