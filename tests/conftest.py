@@ -7,10 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parent.parent
 
 collect_ignore = ["third_party"]  # a distribution of its own, which test_third_party.py installs and tests
+
+# No test may depend on how fast, or how busy, a machine is.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

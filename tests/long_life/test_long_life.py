@@ -4,6 +4,7 @@
 """
 
 import math
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +76,31 @@ SECONDS = [float(second) for second in range(120)]
 def test_the_verdict(values: list[float], bounded: bool) -> None:  # noqa: FBT001 -- a parameter
     """What warms up, waves or is swept now and then is bounded; what rises is not."""
     assert (judge("handles of writer 1", list(zip(SECONDS, values, strict=True))).why is None) is bounded
+
+
+def memory_of_a_run(leaked: float, seconds: int = 1200) -> list[tuple[float, float]]:
+    """What a process takes each second: it warms up, an allocator's pages come and go, and so much is leaked in all."""
+    chance = random.Random(1)  # noqa: S311 -- the same each time
+    return [
+        (
+            float(second),
+            24 + 5 * (1 - math.exp(-second / 120)) + leaked * second / seconds + chance.gauss(0, 0.15),
+        )
+        for second in range(seconds)
+    ]
+
+
+@pytest.mark.parametrize(("leaked", "bounded"), [(0.0, True), (2.0, False), (6.0, False)])
+def test_a_slow_leak_is_told_from_warming_up(leaked: float, bounded: bool) -> None:  # noqa: FBT001 -- a parameter
+    """A kilobyte for each hundred calls is below any allowance after twenty minutes, but steady; warming up is not."""
+    assert (judge("memory of writer 1", memory_of_a_run(leaked)).why is None) is bounded
+
+
+def test_what_creeps_ever_slower_is_bounded() -> None:
+    """As an allocator's memory does, by a logarithm; and a short run's last warming up says nothing."""
+    creeping = [(float(second), 24 + 1.5 * math.log1p(second / 10)) for second in range(1200)]
+    assert judge("memory of reader", creeping).why is None
+    assert judge("memory of reader", memory_of_a_run(1.0, 120)).why is None
 
 
 def test_the_command_reports_and_says_what_is_not_bounded(root: Path, tmp_path: Path) -> None:

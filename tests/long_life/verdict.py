@@ -4,15 +4,19 @@ A run is cut in thirds; the first is for warming up. What is measured is bounded
 
 - the middle value is more than that of the middle third by a tenth and an allowance,
 - nor the highest is more than the highest of the first two thirds by a quarter and the allowance,
-- nor does a straight line through both later thirds rise by more than a fifth of their mean and the allowance.
+- nor does a straight line through both later thirds rise by more than a fifth of their mean and the allowance,
+- nor do both later thirds, of a run of ten minutes or more, cut in four, rise steadily: each part above the one before,
+  without growing slower, and by a sixteenth of the allowance in all.
 
 The allowance is what a bounded thing may move by: memory that an allocator keeps, a file that is open for a moment.
-What leaks a little for each operation breaks the first and the third in minutes, what leaks in bursts the second.
+What leaks much for each operation breaks the first and the third in minutes, what leaks in bursts the second. What
+leaks a little is less than an allowance for hours: it is told by being as steady as the work is. What warms up slows
+down, and what waves goes back.
 """
 
 from collections.abc import Sequence
 from itertools import pairwise
-from statistics import fmean, linear_regression, median
+from statistics import fmean, linear_regression, median, quantiles
 
 import attrs
 
@@ -31,6 +35,9 @@ ALLOWANCES = {
 """By how much each may move, in its unit."""
 
 UNITS: dict[str, str] = dict.fromkeys(("memory", "log", "database", "folder", "largest file"), "MiB")
+
+_WARMED = 360.0
+"""How many seconds both later thirds must take until a small rise is told from the last of the warming up."""
 
 Series = Sequence[tuple[float, float]]
 """A time in seconds, and what was measured then."""
@@ -60,7 +67,7 @@ HEADINGS = f"{'':32} {'':4} {'first':>10} {'middle':>10} {'last third':>10} {'hi
 def judge(name: str, series: Series) -> Verdict:
     """Whether a measure is bounded; a name may say of which process it is: ``memory of writer 1``."""
     allowance = ALLOWANCES[name.partition(" of ")[0]]
-    first, middle, last = _thirds(series)
+    first, middle, last = _parts(series, 3)
     medians = (median(first), median(middle), median(last))
     highest = max(value for _, value in series)
     why: str | None = None
@@ -73,14 +80,27 @@ def judge(name: str, series: Series) -> Verdict:
         why = "the last third peaks above all before it"
     elif rise > 0.2 * fmean(value for _, value in later) + allowance:
         why = f"it rises by {rise:,.1f} over the last two thirds"
+    elif (risen := _steady_rise(later)) > allowance / 16:
+        why = f"it rises steadily, by {risen:,.1f}"
     return Verdict(name, medians, highest, why)
 
 
-def _thirds(series: Series) -> tuple[list[float], list[float], list[float]]:
+def _steady_rise(series: Series) -> float:
+    """By how much it rises, if it does so all the time and without growing slower; else 0."""
+    if series[-1][0] - series[0][0] < _WARMED:
+        return 0.0
+    spread = [quantiles(part, n=4) for part in _parts(series, 4)]
+    if any(higher[0] <= lower[2] for lower, higher in pairwise(spread)):
+        return 0.0
+    first, *_, last = (higher[1] - lower[1] for lower, higher in pairwise(spread))
+    return spread[-1][1] - spread[0][1] if last >= 0.7 * first else 0.0
+
+
+def _parts(series: Series, count: int) -> list[list[float]]:
+    """What was measured in each of so many parts of the time, all equally long."""
     start, end = series[0][0], series[-1][0]
-    limits = [start + (end - start) * part / 3 for part in range(4)]
-    first, middle, last = (
+    limits = [start + (end - start) * part / count for part in range(count + 1)]
+    return [
         [value for time, value in series if low <= time and (time < high or high == end)]
         for low, high in pairwise(limits)
-    )
-    return first, middle, last
+    ]
