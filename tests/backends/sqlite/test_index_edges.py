@@ -55,6 +55,19 @@ def test_what_was_replaced_is_found_no_more(backend: SQLiteBackend, indexed: int
         backend.compact("k")
 
 
+@pytest.mark.parametrize("indexed", [0, 2])
+def test_what_can_not_be_read_has_no_words(path: Path, backend: SQLiteBackend, indexed: int) -> None:
+    """A corrupt message that waits for the index keeps no search from the others, nor does it once it was indexed."""
+    fill(backend, indexed, 3)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE messages SET message = 'XX' WHERE id = (SELECT max(id) - 1 FROM messages)")
+    for _ in ("read", "indexed"):
+        assert found(backend, f"word{indexed}") == found(backend, f"word{indexed + 2}") == ["k"]
+        assert found(backend, f"word{indexed + 1}") == found(backend, "xx") == []
+        with backend._store.writing as connection:
+            terms.index_batch(connection, at_least=1)
+
+
 def test_what_is_indexed_is_not_read(backend: SQLiteBackend, monkeypatch: pytest.MonkeyPatch) -> None:
     """A search for a few terms asks the index, and reads none of the messages that are in it."""
     fill(backend, 5, 0)
