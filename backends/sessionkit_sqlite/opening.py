@@ -10,11 +10,12 @@ import sqlite3
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from sessionkit.errors import BackendUnavailableError
-from sessionkit.private import check_beside, copy_to, make_folders, open_beside
+from sessionkit.private import check_beside, copy_to, has_other_names, make_folders, open_beside
 from sessionkit_sqlite.failures import shown
 from sessionkit_sqlite.log import BOUND, PAGES
 from sessionkit_sqlite.schema import VERSION, check_version, migrate
@@ -58,9 +59,17 @@ def check_first(path: Path) -> None:
 
 
 def open_lock_file(path: Path) -> int:
-    """The lock file, open, with room for a mark; it and its folder are made for their owner only."""
+    """The lock file, open, with room for a mark; it and its folder are made for their owner only.
+
+    One that has another name is not written, which may be a backup's: that keeps it, and a new one is made.
+    """
     make_folders(path.parent)
-    descriptor = open_beside(f"{path}-lock", os.O_RDWR | os.O_CREAT)
+    name = f"{path}-lock"
+    with suppress(FileNotFoundError):
+        status = os.lstat(name)
+        if S_ISREG(status.st_mode) and has_other_names(status):
+            os.unlink(name)  # noqa: PTH108 -- a name, not a path
+    descriptor = open_beside(name, os.O_RDWR | os.O_CREAT)
     try:
         if os.fstat(descriptor).st_size < MARK:
             os.pwrite(descriptor, bytes(MARK), 0)  # perhaps over another's, who then looks again

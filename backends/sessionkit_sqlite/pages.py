@@ -62,7 +62,7 @@ class Pages:
         """A page as it is now.
 
         Raises:
-            DamagedError: there is none, or only a part of it.
+            DamagedError: there is none. Where the file ends within the page, the rest is zeroes, as it is for SQLite.
         """
         offset = self._frames.get(number)
         if offset is not None and self._log is not None:
@@ -72,9 +72,9 @@ class Pages:
             raise DamagedError
         self._file.seek((number - 1) * self.size)
         data = self._file.read(self.size)
-        if len(data) < self.size:
+        if not data:
             raise DamagedError
-        return data
+        return data.ljust(self.size, b"\0")
 
     def kind(self, number: int) -> int:
         """The first byte of the page's tree header; 0 where it can't be read."""
@@ -189,20 +189,17 @@ class Pages:
             size = int.from_bytes(self._log.read(12)[8:12], "big")
             if size in _SIZES:
                 return size
-        return max(_SIZES, key=self._leaves_of_size)
+        return max(_SIZES, key=self._rows_of_size)
 
-    def _leaves_of_size(self, size: int) -> int:
-        """How many leaves of tables there are if pages have that size: a page is filled from its end."""
-        length = os.fstat(self._file.fileno()).st_size
-        sound = 0
-        for number in range(1, min(length // size, 10_000)):
-            self._file.seek(number * size)
-            data = self._file.read(size)
-            offsets = (
-                list(_cells(data, 8, 0)) if data[0] == LEAF and int.from_bytes(data[3:5], "big") < size // 4 else []
-            )
-            sound += bool(offsets) and max(offsets) >= size // 2
-        return sound
+    def _rows_of_size(self, size: int) -> int:
+        """How many rows can be read if pages have that size: of any other, parts of pages are taken for pages."""
+        self.size = self._usable = size
+        self.count = os.fstat(self._file.fileno()).st_size // size
+        found = 0
+        for number in range(2, min(self.count, 10_000) + 1):
+            with suppress(DamagedError):
+                found += sum(values is not None for _, values in self.rows(number))
+        return found
 
     def _read_log(self) -> int:
         """Find the pages of the log's complete commits; how many pages the file has after the last of them, or 0."""

@@ -17,6 +17,9 @@ _fstat = os.fstat
 # Closing a descriptor of this kind lets go of none of the locks that SQLite has on the file, as any other would.
 _HARMLESS = getattr(os, "O_PATH", None)
 
+LOOK_EVERY = 64
+"""After so many uses, what can't be looked at each time is: of a file that seems unchanged, the path."""
+
 Identity = tuple[int, int]
 
 
@@ -44,6 +47,7 @@ class Place:
         self._name = os.fspath(path)
         self._descriptor: int | None = None
         self._links = self._changed = 0
+        self._left = LOOK_EVERY
 
     def __del__(self) -> None:
         self.let_go()
@@ -67,7 +71,8 @@ class Place:
         Raises:
             BackendUnavailableError: another file is at the path, or none.
         """
-        if self._descriptor is not None:
+        self._left -= 1
+        if self._descriptor is not None and self._left:
             status = _fstat(self._descriptor)
             if status.st_ctime_ns == self._changed and status.st_nlink == self._links:
                 return
@@ -82,5 +87,6 @@ class Place:
         Raises:
             BackendUnavailableError: another file is at the path, or none.
         """
+        self._left = LOOK_EVERY
         if identity(self._name) != self.file:
             raise moved(self.path)

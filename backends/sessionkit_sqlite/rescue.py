@@ -15,13 +15,13 @@ from contextlib import closing, suppress
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 from sessionkit.errors import BackendUnavailableError
 from sessionkit.locks import acquire
 from sessionkit.models import Finding
 from sessionkit.os_errors import unavailable
+from sessionkit.private import FOLDER
 from sessionkit_sqlite.backend import SQLiteBackend
 from sessionkit_sqlite.failures import shown
 from sessionkit_sqlite.opening import open_lock_file
@@ -76,7 +76,10 @@ def rescue_store(path: str | Path) -> Iterator[Finding]:
 def _rescued(path: Path, pages: Pages) -> list[Finding]:
     _check_ours(path, pages)
     salvage = Salvage(pages)
-    folder = Path(mkdtemp(prefix=f".{path.name}.rescue-", dir=path.parent))
+    folder = path.parent / f".{path.name}.rescue"  # nobody else's: the lock is ours
+    with suppress(FileNotFoundError):
+        shutil.rmtree(folder)  # of a rescue that was killed
+    folder.mkdir(FOLDER)
     try:
         new = folder / "new.db"
         with SQLiteBackend(new) as backend:
@@ -195,15 +198,33 @@ def _damages(path: Path, pages: Pages, salvage: Salvage, done: str) -> Iterator[
 
 
 def _put_in_place(path: Path, new: Path) -> Path:
-    """Rename the damaged file, and what belongs to it, and have the new one take its place."""
+    """Give the damaged file another name, and its log, and have the new one take its place.
+
+    Whenever the process dies, the damaged store is complete: under its old names until it has all of the new ones.
+    """
     aside = Path(f"{path}.corrupt-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
-    for beside in ("", "-wal", "-shm"):
+    for beside in ("", "-wal"):
         with suppress(FileNotFoundError):
-            os.rename(f"{path}{beside}", f"{aside}{beside}")  # noqa: PTH104 -- names, not paths
-    os.replace(new, path)  # noqa: PTH105 -- likewise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+            _name_too(f"{path}{beside}", f"{aside}{beside}")
+    _sync(path.parent)
+    for beside in ("", "-wal", "-shm"):  # first the file: without its log, nobody may open it
+        Path(f"{path}{beside}").unlink(missing_ok=True)
+    os.replace(new, path)  # noqa: PTH105 -- names, not paths
+    _sync(path.parent)
+    return aside
+
+
+def _name_too(old: str, new: str) -> None:
+    """A second name for the file; where the file system has none, the only one."""
+    try:
+        os.link(old, new)
+    except PermissionError:  # what file systems without links say
+        os.rename(old, new)  # noqa: PTH104 -- likewise
+
+
+def _sync(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
-    return aside

@@ -36,16 +36,13 @@ from sessionkit_sqlite.opening import (
     open_lock_file,
     state_of,
 )
-from sessionkit_sqlite.place import Identity, identity
+from sessionkit_sqlite.place import LOOK_EVERY, Identity, identity
 
 if TYPE_CHECKING:
     from tempfile import TemporaryDirectory
 
 Mode = Literal["rw", "ro"]
 Synchronous = Literal["normal", "full"]
-
-LOOK_EVERY = 64
-"""After so many uses a writer looks at what it can't look at each time."""
 
 _EXCLUSIVE = LOCK_EX | LOCK_NB
 
@@ -269,7 +266,6 @@ class Writing(Connected):
         if self.connection is not None:
             self.place.check()
             if self.use % LOOK_EVERY == 0 or self.log.is_lost:
-                self.place.check_path()
                 self.log.look_after(self.connection)
                 if identity(f"{self.store.path}-lock") != self._lock_identity:  # deleted, or another: so we take that
                     self._close_lock_file()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sessionkit import ChatMessage
-from sessionkit_sqlite import SQLiteBackend, log, opening, store
+from sessionkit_sqlite import SQLiteBackend, log, opening, place
 
 # Two processes hand each other a token, so that one of them is in the middle of a transaction at any moment.
 READER = """
@@ -97,7 +97,7 @@ def test_a_reader_that_never_ends_loses_nothing(path: Path, monkeypatch: pytest.
             for _ in range(640):
                 backend.append("k", LARGE)
             assert size_of_log(path) > 30 * BOUND
-            assert 1 <= len(tries) <= 640 // store.LOOK_EVERY
+            assert 1 <= len(tries) <= 640 // place.LOOK_EVERY
             assert reader.execute("SELECT count(*) FROM messages").fetchone() == (1,)
         for _ in range(128):
             backend.append("k", LARGE)

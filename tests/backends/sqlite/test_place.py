@@ -81,12 +81,46 @@ def test_a_folder_that_was_moved_is_noticed_soon(path: Path) -> None:
         folder.rename(path.parent / "moved")
         acknowledged = 1
         with suppress(BackendUnavailableError):
-            for _ in range(store.LOOK_EVERY * 2):
+            for _ in range(place.LOOK_EVERY * 2):
                 backend.append("k", X)
                 acknowledged += 1
-        assert acknowledged <= store.LOOK_EVERY
+        assert acknowledged <= place.LOOK_EVERY
     with SQLiteBackend(path.parent / "moved" / "a.db") as moved:
         assert len(moved.load("k")) == acknowledged
+
+
+@pytest.mark.parametrize("mode", ["rw", "ro"])
+def test_a_folder_that_was_replaced_is_noticed_by_who_only_reads(path: Path, mode: store.Mode) -> None:
+    """Within so many calls; who has nothing to lose then reads the new one."""
+    folder = path.parent / "folder"
+    with SQLiteBackend(folder / "a.db") as writer, SQLiteBackend(folder / "a.db", mode=mode) as reader:
+        writer.append("k", X)
+        assert [len(reader.load("k")) for _ in range(3)] == [1, 1, 1]
+        folder.rename(path.parent / "moved")
+        with SQLiteBackend(folder / "a.db") as other:
+            other.append("k", ChatMessage.user("the other file's"))
+            seen: set[str] = set()
+            with suppress(BackendUnavailableError):
+                for _ in range(place.LOOK_EVERY):
+                    seen = {message.text for message in reader.load("k")}
+                assert mode == "ro"
+            assert seen == ({"x"} if mode == "rw" else {"the other file's"})
+
+
+def test_a_backup_of_hard_links_keeps_nobody_out(path: Path) -> None:
+    """As `cp -al` makes it, of a store that nobody has open; what has the lock file's other name is not written."""
+    with SQLiteBackend(path) as backend:
+        backend.append("k", X)
+    mark = Path(f"{path}-lock").read_bytes()
+    backup = path.with_name("backup-lock")
+    os.link(f"{path}-lock", backup)
+    with SQLiteBackend(path) as backend:
+        backend.append("k", X)
+        with SQLiteBackend(path) as other:
+            other.append("k", X)
+        assert len(backend.load("k")) == 3
+    assert backup.read_bytes() == mark
+    assert Path(f"{path}-lock").stat().st_nlink == 1
 
 
 def test_a_reader_goes_on_with_the_new_file(path: Path, backend: SQLiteBackend) -> None:
@@ -110,13 +144,13 @@ def test_a_log_that_is_deleted_is_brought_home(path: Path, backend: SQLiteBacken
     Path(f"{path}-wal").unlink()
     acknowledged = 1
     with suppress(BackendUnavailableError):
-        while acknowledged <= store.LOOK_EVERY:
+        while acknowledged <= place.LOOK_EVERY:
             backend.append("k", X)
             acknowledged += 1
     for _ in range(3):
         with pytest.raises(BackendUnavailableError, match="-wal was deleted or replaced"):
             backend.append("k", X)
-    assert 1 < acknowledged <= store.LOOK_EVERY
+    assert 1 < acknowledged <= place.LOOK_EVERY
     with closing(sqlite3.connect(f"file:{path}?immutable=1", uri=True)) as alone:
         assert alone.execute("SELECT count(*) FROM messages").fetchone() == (acknowledged,)
     backend.close()
@@ -131,7 +165,7 @@ def test_a_log_that_is_replaced_is_said(path: Path, backend: SQLiteBackend) -> N
     Path(f"{path}-other").replace(f"{path}-wal")
     before = path.read_bytes()
     with suppress(BackendUnavailableError):
-        for _ in range(store.LOOK_EVERY):
+        for _ in range(place.LOOK_EVERY):
             backend.append("k", X)
     with pytest.raises(BackendUnavailableError, match="-wal was deleted or replaced"):
         backend.append("k", X)
@@ -164,11 +198,11 @@ def test_a_lock_file_that_is_taken_away_costs_nothing(path: Path, backend: SQLit
     with SQLiteBackend(path) as other:
         other.append("k", ChatMessage.assistant("other"))
         other.remove_last("k")
-        for number in range(3, 3 + store.LOOK_EVERY * 2):
+        for number in range(3, 3 + place.LOOK_EVERY * 2):
             backend.append("k", ChatMessage.user(str(number)))
         metadata = backend.get_session_metadata("k")
         assert metadata is not None
-        assert metadata.message_count == len(backend.load("k")) == 3 + store.LOOK_EVERY * 2
+        assert metadata.message_count == len(backend.load("k")) == 3 + place.LOOK_EVERY * 2
         assert metadata.turn_count == 0
         assert metadata.revision == 1 + metadata.message_count + 2  # with what came and went
         other.append("k", X)
