@@ -40,6 +40,7 @@ AREAS = {
         (
             "sessionkit/text.py",
             "sessionkit/codec.py",
+            "sessionkit/twins.py",
             "sessionkit/strict_json.py",
             "sessionkit/registry.py",
             "sessionkit/third_parties.py",
