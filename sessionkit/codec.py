@@ -2,19 +2,20 @@
 
 msgspec does the work, checked, because alone it changes some values in silence (NaN to null, bytes to base64, tuples
 to lists): what was encoded is decoded again and compared, or is nothing but texts and a time. Almost every message goes
-both ways by a `_Wire`, a twin of `ChatMessage` that msgspec handles natively, or out by a smaller one; the few that no
-twin can hold go by `ChatMessage.to_dict` and `from_dict`.
+both ways by a `sessionkit.twins.Wire`, a twin of `ChatMessage` that msgspec handles natively, or out by a smaller one
+and in by one that is nested a few levels at most; the few that no twin can hold go by `ChatMessage.to_dict` and
+`from_dict`.
 """
 
 import sys
 from datetime import UTC, datetime
 from functools import cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from sessionkit.errors import InvalidMessageError
 from sessionkit.faults import find_fault, find_message_fault
@@ -22,9 +23,11 @@ from sessionkit.fields import REFUSED, give_timestamp, in_utc, take_timestamp
 from sessionkit.messages import JSON, ChatMessage, ToolCall, Usage, fields_to_dict
 from sessionkit.strict_json import decode_slowly
 from sessionkit.text import searchable_text
+from sessionkit.twins import Plain, Wire, WireCall, WireFunction, WireUsage, decode_shallow, decode_wire
 from sessionkit.weighing import (
     MAX_DEPTH,
     MAX_INTEGER_DIGITS,
+    NULL_CONTENT,
     SURELY_FLAT,
     NotJSONError,
     is_too_deep,
@@ -72,12 +75,13 @@ def decode_message(raw: bytes | str) -> ChatMessage:
     Raises:
         InvalidMessageError: it is no JSON, no object with a text role, or holds what JSON does not allow.
     """
-    if len(raw) > SURELY_FLAT and is_too_deep(raw):
-        raise InvalidMessageError(_TOO_DEEP)
     try:
-        wire = _decode_wire(raw)
-    except (ValueError, RecursionError):
-        return ChatMessage.from_dict(decode_json(raw))
+        wire = decode_shallow(raw)
+    except ValueError:
+        deep = _decode_deep(raw)
+        if deep is None:
+            return ChatMessage.from_dict(decode_json(raw))
+        wire = deep
     return _from_wire(wire) or ChatMessage.from_dict(decode_json(raw))
 
 
@@ -87,12 +91,13 @@ def decode_text(raw: bytes | str) -> str:
     Raises:
         InvalidMessageError: as `decode_message`.
     """
-    if len(raw) > SURELY_FLAT and is_too_deep(raw):
-        raise InvalidMessageError(_TOO_DEEP)
     try:
-        wire = _decode_wire(raw)
-    except (ValueError, RecursionError):
-        return decode_message(raw).text
+        wire = decode_shallow(raw)
+    except ValueError:
+        deep = _decode_deep(raw)
+        if deep is None:
+            return decode_message(raw).text
+        wire = deep
     content: Any = wire.content or None
     calls: Any = wire.tool_calls or ()
     if not calls and isinstance(content, str):
@@ -151,74 +156,17 @@ def converter() -> "Converter":
     return made
 
 
-# None of these lives longer than a call, so the garbage collector need not know of them: a twentieth less to decode.
-class _WireFunction(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    name: str
-    arguments: str
+_usage_values = attrgetter(*WireUsage.__struct_fields__)
+_wire_values = attrgetter(*Wire.__struct_fields__)
 
 
-class _WireCall(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    id: str
-    type: Literal["function"]
-    function: _WireFunction
-
-
-class _WireUsage(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
-    # Each default is outside its field's type: an absent key gives None, an explicit null is refused.
-    input_tokens: int = cast("int", None)
-    output_tokens: int = cast("int", None)
-    cache_creation_tokens: int = cast("int", None)
-    cache_read_tokens: int = cast("int", None)
-    reasoning_tokens: int = cast("int", None)
-    cost_usd: int | float = cast("int", None)
-
-
-class _Wire(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
-    """The twin of `ChatMessage`, with an `extra` of at most an explicit null content, and a timestamp in UTC."""
-
-    role: str
-    content: str | list[dict[str, Any]] | UnsetType | None = UNSET
-    name: str = cast("str", None)
-    tool_calls: list[_WireCall] = cast("list[_WireCall]", None)
-    tool_call_id: str = cast("str", None)
-    reasoning: str = cast("str", None)
-    raw_content_blocks: list[dict[str, Any]] = cast("list[dict[str, Any]]", None)
-    tool_metadata: dict[str, Any] = cast("dict[str, Any]", None)
-    timestamp: str = cast("str", None)
-    id: str = cast("str", None)
-    provider_response_id: str = cast("str", None)
-    status: str = cast("str", None)
-    model: str = cast("str", None)
-    usage: _WireUsage = cast("_WireUsage", None)
-
-
-class _Plain(msgspec.Struct, omit_defaults=True, gc=False):
-    """The twin of a message that is texts and a time; its keys stand in the order of those of `_Wire`."""
-
-    role: str
-    content: str | UnsetType = UNSET
-    tool_calls: list[_WireCall] | None = None
-    tool_call_id: str | None = None
-    timestamp: datetime | None = None
-    id: str | None = None
-
-
-_decode_wire = msgspec.json.Decoder(_Wire).decode
-
-_USAGE_OR_NONE = (Usage, type(None))
-_usage_values = attrgetter(*_WireUsage.__struct_fields__)
-_wire_values = attrgetter(*_Wire.__struct_fields__)
-
-
-def _to_wire(message: ChatMessage) -> _Wire | None:
-    """The message's twin, or None where it has none. Types are not looked at: decoding does that."""
+def _to_wire(message: ChatMessage) -> Wire | None:
+    """The message's twin, or None where it has none. Types are not looked at: weighing and decoding do that."""
     content: Any = message.content
     extra, timestamp = message.extra, message.timestamp
-    if type(extra) is not dict or type(message.usage) not in _USAGE_OR_NONE or content is UNSET:
+    if type(extra) is not dict or (extra and (content is not None or extra != NULL_CONTENT)):
         return None
-    if extra and (content is not None or extra != {"content": None}):
-        return None
-    wire: Any = _Wire(*_wire_values(message))
+    wire: Any = Wire(*_wire_values(message))
     if content is None and not extra:
         wire.content = UNSET
     if timestamp is not None:
@@ -231,13 +179,13 @@ def _to_wire(message: ChatMessage) -> _Wire | None:
             return None
         wire.tool_calls = _to_wire_calls(message.tool_calls)
     if message.usage is not None:
-        wire.usage = _WireUsage(*_usage_values(message.usage))
-    made: _Wire = wire
+        wire.usage = WireUsage(*_usage_values(message.usage))
+    made: Wire = wire
     return made
 
 
-def _to_wire_calls(calls: tuple[ToolCall, ...]) -> list[_WireCall]:
-    return [_WireCall(call.id, "function", _WireFunction(call.name, call.arguments)) for call in calls]
+def _to_wire_calls(calls: tuple[ToolCall, ...]) -> list[WireCall]:
+    return [WireCall(call.id, "function", WireFunction(call.name, call.arguments)) for call in calls]
 
 
 def _is_plain(call: ToolCall) -> bool:
@@ -260,7 +208,21 @@ class _Unfrozen(ChatMessage):
 _blank = _Unfrozen.__new__
 
 
-def _from_wire(wire: _Wire) -> ChatMessage | None:
+def _decode_deep(raw: bytes | str) -> Wire | None:
+    """What `decode_shallow` has refused; None where it has no twin.
+
+    Raises:
+        InvalidMessageError: it is nested too deep.
+    """
+    if len(raw) > SURELY_FLAT and is_too_deep(raw):
+        raise InvalidMessageError(_TOO_DEEP)
+    try:
+        return decode_wire(raw)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _from_wire(wire: Wire) -> ChatMessage | None:
     """The message, or None where only `from_dict` can say."""
     content: Any = wire.content
     extra: dict[str, JSON] = {}
@@ -331,7 +293,7 @@ def _encode_plain(message: ChatMessage, max_bytes: int) -> bytes | None:
             return None
     text = UNSET if content is None else content
     try:
-        return _encode(_Plain(message.role, text, _to_wire_calls(calls) if calls else None, call_id, timestamp, own_id))
+        return _encode(Plain(message.role, text, _to_wire_calls(calls) if calls else None, call_id, timestamp, own_id))
     except UnicodeEncodeError:  # a lone surrogate: the slower ways say where
         return None
 
@@ -359,7 +321,7 @@ def _encode_by_wire(message: ChatMessage) -> bytes | None:
         if wire is None:
             return None
         raw = _encode(wire)
-        if _decode_wire(raw) != wire:
+        if decode_wire(raw) != wire:
             return None
         if message.usage is not None and len(raw) > MAX_INTEGER_DIGITS:
             weight(list(_usage_values(message.usage)), sys.maxsize)

@@ -25,6 +25,9 @@ MAX_INTEGER_DIGITS = 4300
 LONG_INTEGER = 10**MAX_INTEGER_DIGITS
 """The least that has more."""
 
+NULL_CONTENT = {"content": None}
+"""The `extra` of a message whose content is an explicit null."""
+
 # What is left of JSON here are its brackets and what tells which of them stand in texts.
 _OTHERS = bytes(set(range(256)) - set(b'"[]{}'))
 _TEXT = compiled(rb'"[^"]*(?:"|\Z)', DOTALL)
@@ -74,15 +77,15 @@ def message_weight(message: ChatMessage, most: int) -> int:
     if usage is not None and type(usage) is not Usage:
         raise NotJSONError
     content: Any = message.content
-    if type(content) is str:
+    if isinstance(content, str):
         left -= len(content)
-    elif type(content) is list:
+    elif isinstance(content, list):
         left = _left(content, left, 2)
     elif content is not None:
         raise NotJSONError
     if message.raw_content_blocks is not None or message.tool_metadata is not None:
         left = _left((message.raw_content_blocks, message.tool_metadata), left, 1)
-    if message.extra:
+    if message.extra and message.extra != NULL_CONTENT:
         left = _left(_values(message.extra), left, 1)
     return most - left
 
@@ -96,7 +99,10 @@ def _calls_left(calls: Iterable[ToolCall], left: int) -> int:
     for call in calls:
         if type(call) is not ToolCall:
             raise NotJSONError
-        left = _left((call.id, call.name, call.arguments), left, 1)
+        if type(call.id) is type(call.name) is type(call.arguments) is str:
+            left -= len(call.id) + len(call.name) + len(call.arguments)
+        else:
+            left = _left((call.id, call.name, call.arguments), left, 1)
         if call.extra:
             left = _left(_values(call.extra), left, 3)
         if left < 0:

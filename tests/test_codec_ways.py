@@ -2,7 +2,9 @@
 
 import json
 import sys
+from collections import OrderedDict
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -78,8 +80,42 @@ def test_what_is_texts_and_a_time_is_not_looked_at_again(message: ChatMessage, m
         raise AssertionError("it was looked at again")
 
     monkeypatch.setattr(codec, "_encode_weighed", look)
-    monkeypatch.setattr(codec, "_decode_wire", look)
+    monkeypatch.setattr(codec, "decode_wire", look)
     assert json.loads(encode_message(message)) == message.to_dict()
+
+
+class Word(StrEnum):
+    """What many programs write for a role or a text."""
+
+    HELLO = "hello"
+
+
+class Blocks(list[Any]):
+    """What a library may hand over."""
+
+
+@pytest.mark.parametrize("content", [Word.HELLO, Blocks([{"type": "text"}]), [{"x": Blocks([OrderedDict(a=1)])}]])
+def test_a_content_of_a_class_of_its_own_comes_back_equal(content: Any) -> None:
+    """JSON holds it, and what comes back equals it: that it is no `str` or `list` itself is no fault."""
+    others: list[dict[str, Any]] = [{}, {"model": "m"}, {"extra": {"x": 1}}]
+    for other in others:
+        message = ChatMessage("user", content, **other)
+        assert decode_message(encode_message(message)) == message
+
+
+@pytest.mark.parametrize("levels", [*range(12), 150, 195])
+@pytest.mark.parametrize("leaf", [0, -(2**63), 2**64, 1.0, 1e300, True, None, "a", {}, []])
+def test_it_makes_no_difference_how_deep_a_value_stands(levels: int, leaf: Any) -> None:
+    """What is decoded by types of a few levels is decoded as anything else is, to the type of each number."""
+    value = leaf
+    for level in range(levels):
+        value = [value] if level % 2 else {"a": value}
+    block = {"x": value}
+    for fields in ({"content": [block]}, {"raw_content_blocks": [block]}, {"tool_metadata": block}):
+        raw = json.dumps({"role": "user", **fields}).encode()
+        made = decode_message(raw)
+        assert repr(made) == repr(ChatMessage.from_dict(json.loads(raw)))
+        assert decode_text(raw) == decode_text(raw.decode()) == made.text
 
 
 @pytest.mark.parametrize("content", ["", "a", [], [{"type": "text"}]])
