@@ -36,6 +36,7 @@ class Broken:
         make: breaks the store, in the process of the proof.
         times: how often each is tried, where more often than in every run.
         deadline: seconds that the proof may take, or it hangs.
+        part: the name of the part of the proof that catches it; without one, any.
     """
 
     bug: str
@@ -45,6 +46,7 @@ class Broken:
     make: Callable[[], None]
     times: int | None = None
     deadline: float = 60.0
+    part: str = ""
 
     def store(self) -> Store:
         """The store, broken once it is asked."""
@@ -56,11 +58,11 @@ BROKEN: dict[str, Broken] = {}
 
 
 def _bug(
-    base: str, fault: str, caught: str, times: int | None = None, deadline: float = 60
+    base: str, fault: str, caught: str, times: int | None = None, *, deadline: float = 60, part: str = ""
 ) -> Callable[[Callable[[], None]], None]:
     def declare(make: Callable[[], None]) -> None:
         name = make.__name__.strip("_").replace("_", "-")
-        BROKEN[name] = Broken(" ".join((make.__doc__ or "").split()), base, fault, caught, make, times, deadline)
+        BROKEN[name] = Broken(" ".join((make.__doc__ or "").split()), base, fault, caught, make, times, deadline, part)
 
     return declare
 
@@ -69,7 +71,7 @@ def _nothing(*_: object) -> None:
     """Instead of something."""
 
 
-@_bug("jsonl", "disk-full", r"afterwards, it holds|read meanwhile, it holds", 3)
+@_bug("jsonl", "disk-full", r"afterwards, it holds|read meanwhile, it holds", 3, part="files")
 def _swallows_disk_full() -> None:
     """A full disk is logged, somewhere, and the call returns."""
     real = files.append
@@ -81,7 +83,7 @@ def _swallows_disk_full() -> None:
     files.append = append
 
 
-@_bug("jsonl", "disk-full", r"it can't be read|it holds", 3)
+@_bug("jsonl", "disk-full", r"it can't be read|it holds", 3, part="files")
 def _truncates_too_much() -> None:
     """After a write that came to no end, the file is cut back to the page before, and not to where it ended."""
     real = os.ftruncate
@@ -111,13 +113,13 @@ def _says_not_applied_once_it_is() -> None:
     files.append = append
 
 
-@_bug("sqlite", "disk-full", r"what was raised is 'OperationalError", 3)
+@_bug("sqlite", "disk-full", r"what was raised is 'OperationalError", 3, part="files")
 def _lets_the_driver_speak() -> None:
     """What the driver raises comes out as it is."""
     setattr(connected, "raise_mapped", _nothing)  # noqa: B010 -- the module does not export it
 
 
-@_bug("sqlite", "disk-full", r"it does not say what to do", 3)
+@_bug("sqlite", "disk-full", r"it does not say what to do", 3, part="files")
 def _says_no_more_than_the_driver() -> None:
     """The error repeats the driver's words, and leaves it to the reader to find out what to do."""
     failures._HINTS.clear()
@@ -135,7 +137,7 @@ def _shrugs() -> None:
     os_errors._HINTS.clear()
 
 
-@_bug("jsonl", "disk-full", r"what could be read before can't be read now|reading meanwhile", 1)
+@_bug("jsonl", "disk-full", r"what could be read before can't be read now|reading meanwhile", 1, part="files")
 def _reads_by_writing() -> None:
     """A list leaves a file beside, for the next one to be quicker."""
     real = JSONLBackend.list_sessions
@@ -216,7 +218,7 @@ def _plain_lock(self: MemoryBackend) -> threading.Lock:
     return lock
 
 
-@_bug("memory", "signals", r"hung, or died", 400, 8)
+@_bug("memory", "signals", r"hung, or died", 400, deadline=8, part="calling")
 def _waits_for_itself() -> None:
     """A lock that a thread can't take twice, and a handler of that thread that takes it."""
 
@@ -227,7 +229,7 @@ def _waits_for_itself() -> None:
     MemoryBackend._alone = alone  # type: ignore[method-assign]
 
 
-@_bug("memory", "signals", r"it does not go on|afterwards", 400)
+@_bug("memory", "signals", r"it does not go on|afterwards", 400, part="raising")
 def _keeps_the_lock_after_an_interrupt() -> None:
     """The lock is let go of where all went well, and where something of the store's own is raised."""
 
@@ -246,7 +248,7 @@ def _keeps_the_lock_after_an_interrupt() -> None:
     MemoryBackend._alone = alone  # type: ignore[method-assign]
 
 
-@_bug("memory", "signals", r"and it holds|the counts of", 400)
+@_bug("memory", "signals", r"and it holds|the counts of", 400, part="raising")
 def _leaves_half_a_change() -> None:
     """A change is made step by step, and nobody takes the first ones back."""
     MemoryBackend._undo = lambda self: setattr(self, "_note", None)  # type: ignore[method-assign]

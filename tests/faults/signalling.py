@@ -151,7 +151,7 @@ def calling(store: Store, folder: Path, *, times: int | None, seed: int) -> Repo
     for child in handler.children:
         if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
             trial.broke("a child that a handler forked hangs, or fails")
-    report.done["calls interrupted"] += number
+    report.done["calls that a handler may have interrupted"] += number
     _hold(trial, backend, wanted["main"], handler)
     backend.close()
     if store.on_disk:
@@ -233,7 +233,7 @@ def _interrupt(trial: Trial, name: str, chance: random.Random, longest: dict[str
         longest[name] = min(0.02, max(0.00005, 0.9 * longest[name]))  # so that most are
     else:
         longest[name] *= 1.1
-    trial.report.done[f"calls interrupted: {how}"] += 1
+    trial.report.done[f"calls ended by a handler: {how}"] += 1
     try:
         found = look(backend)
     except Exception as error:  # noqa: BLE001 -- likewise

@@ -44,6 +44,7 @@ def test_what_is_broken_is_caught(name: str) -> None:
             times=lambda part, times=times, proofs=proofs: times or proofs[part][1],  # type: ignore[misc]
             seed=seed,
             deadline=broken.deadline,
+            part=broken.part,
         )
         if any(re.search(broken.caught, words) for words in report.broken):
             return
