@@ -101,7 +101,9 @@ def live(url: str, store: Path, *, seconds: float, seed: int, load: Load, every:
             event.wait(_STARTING)
         began = time.time()
         until = time.monotonic() + seconds
-        while time.monotonic() < until and all(process.poll() is None for process in started.values()):
+        while (time.monotonic() < until or not _heard(run, began)) and all(
+            process.poll() is None for process in started.values()
+        ):
             time.sleep(every)  # the sampling is by the clock
             _sample(run, started, store, time.time())
         _end(run, started)
@@ -112,6 +114,12 @@ def live(url: str, store: Path, *, seconds: float, seed: int, load: Load, every:
     done = [points[-1][1] for name, points in run.series.items() if name.startswith("operations of ") and points]
     run.operations = int(sum(done))
     return run
+
+
+def _heard(run: Run, began: float) -> bool:
+    """Whether each process has said since then what it does, however busy the machine is."""
+    said = [run.series.get(name) for name in ("messages", "operations of writer 1", "operations of writer 2")]
+    return all(points and points[-1][0] > began for points in said)
 
 
 @contextmanager

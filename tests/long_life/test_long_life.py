@@ -29,7 +29,7 @@ def run_of(store: str, folder: Path, seconds: float, mutant: str = "") -> Run:
 @pytest.mark.parametrize("store", STORES)
 def test_a_short_life_is_bounded(tmp_path: Path, store: str) -> None:
     """Two processes that write and one that reads, at once: no call raises, and nothing has grown at the end."""
-    run = run_of(store, tmp_path, 2.5)
+    run = run_of(store, tmp_path, 1.2)
     assert not run.errors, run.text()
     assert run.is_bounded(), run.text()
     assert run.operations
