@@ -15,6 +15,13 @@ from sessionkit.registry import BackendURL, default_url, open_backend
 from sessionkit.secret import VISIBLE
 
 
+def _take_seconds(_context: click.Context, _parameter: click.Parameter, seconds: float) -> float:
+    """Not a number is none, and less than nothing neither."""
+    if not seconds >= 0:
+        raise click.BadParameter("it must be 0 or more")
+    return seconds
+
+
 def _take_url(_context: click.Context, _parameter: click.Parameter, url: str | None) -> BackendURL:
     """The store that is meant, in the form that hides its password."""
     if url is None:
@@ -160,7 +167,8 @@ def import_command(file: str, url: BackendURL, existing: Existing) -> None:
 @click.option("--repair", is_flag=True, help="Mend what can be mended; what can't be read is set aside, not deleted.")
 @click.option(
     "--stuck-after",
-    type=click.FloatRange(min=0),
+    type=float,
+    callback=_take_seconds,
     metavar="SECONDS",
     default=STUCK_AFTER,
     show_default=True,

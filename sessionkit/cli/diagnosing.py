@@ -9,6 +9,7 @@ The object has these members:
 - ``left``: with ``--repair``, what a second look found, likewise; otherwise null.
 - ``sessions``, ``messages``: how many were looked at; ``searched``: how many sessions were searched for.
 - ``in_depth``: whether the backend's own check was asked too, or only what the contract lets everyone see.
+- ``opened``: whether the store could be opened, the last time; where not, nothing in it was looked at.
 - ``busy``: the keys of sessions that others wrote to all the while; of these only what can't be read is told.
 """
 
@@ -71,6 +72,8 @@ def _summary(diagnosis: Diagnosis) -> list[str]:
     what = f"{counted(diagnosis.sessions, 'session')} with {counted(diagnosis.messages, 'message')}"
     lines = [
         f"Looked at {what} in {harmless(diagnosis.url)}, {how}; searched for {diagnosis.searched} of the sessions."
+        if diagnosis.opened
+        else f"{harmless(diagnosis.url)} could not be opened, so nothing in it was looked at."
     ]
     if diagnosis.busy:
         lines.append(

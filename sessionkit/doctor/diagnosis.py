@@ -16,6 +16,8 @@ from sessionkit.registry import BackendURL, factory_of, open_backend
 _UNOPENED = (BackendUnavailableError, CorruptSessionError)
 """What a store that can't be opened raises."""
 
+_OPENED = "it could be opened to write, as a store that holds what is told here"
+
 
 @attrs.frozen(kw_only=True)
 class Diagnosis:
@@ -29,6 +31,7 @@ class Diagnosis:
         messages: how many messages they hold.
         searched: how many of the sessions were searched for.
         in_depth: whether the backend's own `SupportsCheck` was asked too.
+        opened: whether the store could be opened, the last time that it was looked at; where not, nothing in it was.
         busy: the keys of sessions that others wrote to all the while; of these only what can't be read is told.
     """
 
@@ -39,6 +42,7 @@ class Diagnosis:
     messages: int = 0
     searched: int = 0
     in_depth: bool = False
+    opened: bool = True
     busy: list[str] = attrs.Factory(list)
 
     @property
@@ -80,7 +84,7 @@ def diagnose(
         try:
             backend = opening(url)
         except _UNOPENED as error:
-            return Diagnosis(url=str(url), findings=[_unopened(url, error)])
+            return Diagnosis(url=str(url), findings=[_unopened(url, error)], opened=False)
         with backend:
             seen = examine(backend, repair=mend, stuck_after=stuck_after, progress=progress)
             found = list(seen)
@@ -96,8 +100,11 @@ def diagnose(
 
     if not repair:
         return look(open_to_look)
-    _check_there(url)
-    found = look(open_backend, mend=True).findings
+    found = _unopened_before(url)
+    mended = look(open_backend, mend=True)
+    if mended.opened:
+        found = [attrs.evolve(one, repaired=_OPENED) for one in found]
+    found += mended.findings
     again = look(open_to_look)
     if any(one.kind == "structure" for one in again.problems):  # what mending could not reach
         found += _rescued(url)
@@ -114,12 +121,13 @@ def open_to_look(url: BackendURL) -> OpenBackend:
         return open_backend(url)
 
 
-def _check_there(url: BackendURL) -> None:
-    """Look first, because opening to write would create what is not there."""
+def _unopened_before(url: BackendURL) -> list[Finding]:
+    """Look first, because opening to write would create what is not there, and hide that nothing is left of a store."""
     try:
         open_to_look(url).close()
     except _UNOPENED as error:
-        _unopened(url, error)
+        return [_unopened(url, error)]
+    return []
 
 
 def _unopened(url: BackendURL, error: BackendUnavailableError | CorruptSessionError) -> Finding:

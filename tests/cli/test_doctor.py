@@ -74,7 +74,7 @@ def test_json(command: Command, url: str) -> None:
     assert after["left"] == [] or {one["severity"] for one in after["left"]} == {"note"}
     assert (after["sessions"], after["messages"]) == (2, 5)
     assert set(after) == {
-        *("url", "healthy", "findings", "left", "sessions", "messages", "searched", "in_depth", "busy")
+        *("url", "healthy", "findings", "left", "sessions", "messages", "searched", "in_depth", "opened", "busy")
     }
 
 
@@ -95,7 +95,23 @@ def test_what_cannot_be_opened(command: Command, tmp_path: Path) -> None:
         for options in ((), ("--repair",)):
             result = command("doctor", f"{scheme}:///{tmp_path}/notes.txt", *options, status=1)
             assert result.output.startswith("structure\n")
+            assert "could not be opened, so nothing in it was looked at." in result.output
     assert (tmp_path / "notes.txt").read_text() == "no database, but somebody's notes\n" * 200
+
+
+def test_what_is_empty(command: Command, tmp_path: Path) -> None:
+    """A database that was cut to nothing is told of by a repair too, which makes it a store without sessions."""
+    (tmp_path / "store").touch()
+    assert command("doctor", f"sqlite:///{tmp_path}/store", status=1).output.startswith("structure\n")
+    mended = command("doctor", f"sqlite:///{tmp_path}/store", "--repair").output
+    assert mended.startswith("structure\n")
+    assert "0 sessions" in mended
+
+
+@pytest.mark.parametrize("seconds", ["nan", "-1", "x"])
+def test_seconds_that_are_none(command: Command, url: str, seconds: str) -> None:
+    """Nothing is looked at; the status is that of a wrong command."""
+    assert "--stuck-after" in command("doctor", url, "--stuck-after", seconds, status=2).output
 
 
 def test_stuck(command: Command, url: str) -> None:
