@@ -19,6 +19,7 @@ from sessionkit_sqlite.set_aside import keep_values
 _AT_ONCE = 50
 _MOST = 100  # findings of a kind in a session; the rest are counted
 
+_NEUTRAL = "it was set aside, and made neutral"
 _TEXTS = ("name", "agent_alias", "channel_id", "room_id", "sender_id", "turn_id")
 _COUNTS = ("message_count", "turn_count", "tool_call_count")
 _READ = ("key", "last_position", "settled", *SESSION_COLUMNS)
@@ -83,7 +84,8 @@ class _Session:
         values = self._values(damaged)
         for column in damaged:
             what = f"{column} of a session can't be what it is"
-            self._add("corrupt-session", what, "it was set aside, and made neutral" if mend else None)
+            done = f"it is {values['key']!r} now, and what it was is set aside" if column == "key" else _NEUTRAL
+            self._add("corrupt-session", what, done if mend else None)
         self._compare(damaged, settled, mend=mend)
         if mend and any(finding.severity == "problem" for finding in self._found):
             if damaged:
