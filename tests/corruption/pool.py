@@ -50,7 +50,7 @@ class _Worker:
         process.wait()
         self.said.seek(0)
         last = self.said.read().decode(errors="replace").strip()[-1500:]
-        return {"died": True, "broken": [f"{what} (status {process.returncode}): {last}"]}
+        return {"died": True, "hopeless": False, "broken": [f"{what} (status {process.returncode}): {last}"]}
 
     def close(self) -> None:
         """End it."""
@@ -85,10 +85,14 @@ def outcomes(
         ]
         for thread in threads:
             thread.start()
-        for _ in threads:
-            yield from iter(done.get, None)
-        for thread in threads:
-            thread.join()
+        try:
+            for _ in threads:
+                yield from iter(done.get, None)
+        finally:  # whoever asks for no more, or is interrupted, waits for those that are being tried only
+            while taken() is not None:
+                pass
+            for thread in threads:
+                thread.join()
 
 
 def _work(given: tuple[str, str, str], patience: float, taken: Callable[[], int | None], done: Outcomes) -> None:

@@ -21,7 +21,7 @@ from sessionkit import (
     open_backend,
 )
 from tests.corruption import damages
-from tests.corruption.stores import KEYS, WORD, length, make, mark_of, said
+from tests.corruption.stores import KEYS, WORD, length, make, mark_of, said, standing
 
 T = TypeVar("T")
 
@@ -42,8 +42,10 @@ class Outcome:
         said: whether a warning or an error said so.
         older: whether what is left is what there was at an earlier moment.
         found: the kinds of what the doctor found.
-        hopeless: whether the repair refused it, because nothing of a store is left.
-        saved: how many messages could be read after the repair.
+        readable: how many messages could be read before the repair.
+        hopeless: whether the repair refused it, and no message is left where one can be found.
+        saved: how many messages could be read after the repair, those of sessions that it had to name itself as well.
+        moved: how many of them are in such sessions.
         broken: which promises were broken, in words.
     """
 
@@ -54,8 +56,10 @@ class Outcome:
     said: bool = False
     older: bool = False
     found: list[str] = attrs.Factory(list)
+    readable: int = 0
     hopeless: bool = False
     saved: int = 0
+    moved: int = 0
     broken: list[str] = attrs.Factory(list)
 
 
@@ -106,7 +110,7 @@ def run(store: str, seed: int, templates: Path) -> Outcome:
         with _copied(hurt) as place:
             _use(f"{scheme}:///{place}/made", outcome)
         with _copied(hurt) as place:
-            _doctor(f"{scheme}:///{place}/made", outcome, readable)
+            _doctor(f"{scheme}:///{place}/made", outcome, readable, standing(place / "made"))
     return outcome
 
 
@@ -135,6 +139,7 @@ def _read(url: str, outcome: Outcome) -> Readable:
                 if key not in KEYS:
                     _check_own(key, ear.call(backend.load, key) or [], outcome)
     outcome.said = ear.complaints > 0
+    outcome.readable = sum(map(len, readable.values()))
     _compare(readable, outcome)
     if outcome.lost and not (outcome.said or outcome.older) and url.startswith("jsonl"):
         outcome.broken.append(f"{outcome.lost} messages are missing, and nothing says so")
@@ -143,7 +148,7 @@ def _read(url: str, outcome: Outcome) -> Readable:
 
 def _compare(readable: Readable, outcome: Outcome) -> None:
     """What was lost, what was changed, and whether it is an earlier moment that is seen."""
-    older = True
+    older = bool(readable)  # where nothing at all is left, no moment is seen
     for key in KEYS:
         found = readable.get(key, [])
         _check_own(key, found, outcome)
@@ -207,7 +212,7 @@ def _look_around(backend: Any, ear: _Ear) -> None:
         ear.call(backend.get_session_metadata, key)
 
 
-def _doctor(url: str, outcome: Outcome, readable: Readable) -> None:
+def _doctor(url: str, outcome: Outcome, readable: Readable, standing: int) -> None:
     """The doctor must find it, mend it, and lose nothing that could be read."""
     ear = _Ear(outcome)
     seen: doctor.Diagnosis | None = ear.call(doctor.diagnose, url, stuck_after=None)
@@ -223,30 +228,43 @@ def _doctor(url: str, outcome: Outcome, readable: Readable) -> None:
         outcome.broken.append("the doctor fails to repair")
         return
     refused = [one.what for one in mended.findings if one.what.startswith("rescue() fails")]
-    if refused and not mended.is_healthy and not readable:
-        outcome.hopeless = True
-        return
-    if not mended.is_healthy:
+    outcome.hopeless = bool(refused) and not mended.is_healthy and not readable
+    if not mended.is_healthy and not outcome.hopeless:
         left = "; ".join(f"{one.kind}: {one.what}" for one in mended.problems)[:400]
         outcome.broken.append(f"after a repair there is left: {left}")
     again: doctor.Diagnosis | None = ear.call(doctor.diagnose, url, stuck_after=None)
     if again is not None and mended.is_healthy and not again.is_healthy:
         outcome.broken.append("a second doctor finds more")
-    after = ear.call(_loaded, url)
+    _compare_mended({} if outcome.hopeless else ear.call(_loaded, url), outcome, readable, standing)
+
+
+def _compare_mended(after: Readable | None, outcome: Outcome, readable: Readable, standing: int) -> None:
+    """What the repair has left; a session whose key was lost has a new one, and its messages are not lost."""
     if after is None:
         outcome.broken.append("what was repaired can't be opened")
         return
     outcome.saved = sum(map(len, after.values()))
+    renamed = [messages for key, messages in after.items() if key not in KEYS]
+    outcome.moved = sum(map(len, renamed))
+    if standing and not outcome.saved:
+        outcome.broken.append(f"the repair left nothing, and {standing} messages stood on pages in their place")
     for key, messages in readable.items():
-        kept = iter(after.get(key, ()))
-        if not all(message in kept for message in messages):
+        # A page that stands there twice is read twice.
+        once = [message for number, message in enumerate(messages) if message not in messages[:number]]
+        if not any(_holds(kept, once) for kept in (after.get(key, []), *renamed)):
             outcome.broken.append(f"the repair lost messages of {key!r} that could be read")
         _check_own(key, after.get(key, []), outcome)
 
 
+def _holds(kept: list[ChatMessage], messages: list[ChatMessage]) -> bool:
+    """Whether all of them are there, in their order."""
+    left = iter(kept)
+    return all(message in left for message in messages)
+
+
 def _loaded(url: str) -> Readable:
     with open_backend(url) as backend:
-        loaded = {key: backend.load(key) for key in KEYS}
+        loaded = {key: backend.load(key) for key in {*KEYS, *backend.list_sessions()}}
         _append_once(backend)
     return loaded
 
