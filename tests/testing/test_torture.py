@@ -1,6 +1,8 @@
 """`python -m sessionkit.testing.torture`: what it proves of our stores and of a third party's, and what it refuses."""
 
+import errno
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -13,9 +15,9 @@ import pytest
 
 from sessionkit import BackendUnavailableError, open_backend
 from sessionkit.testing._worker import Step
-from sessionkit.testing.torture import Report, UsageError, run
+from sessionkit.testing.torture import Report, UsageError, Violation, run
 from sessionkit.testing.torture.__main__ import main
-from sessionkit.testing.torture.history import Log, read_log, without_secret
+from sessionkit.testing.torture.history import Log, NoLogError, read_log, without_secret
 from sessionkit.testing.torture.messages import name_of, say, term_of
 from sessionkit.testing.torture.plan import Life, Powers, course, crowd_sessions, fate
 from tests.testing.torturing import installed
@@ -66,7 +68,7 @@ def test_killing_the_writers_of_our_stores(scheme: str, tmp_path: Path) -> None:
 
 
 def test_killing_the_writers_of_a_third_party_store(tmp_path: Path) -> None:
-    """Four methods are enough: nothing else is asked that the backend does not offer as one step."""
+    """Four methods are enough: nothing else is asked that the backend does not offer as one step. It may print, too."""
     writes = {"append", "remove_last", "compact"}
     done = tortured(f"onefile:////{tmp_path}/{{store}}", processes=2, kills=1, asked={"append", "look"})
     assert done <= writes | {"open", "close", "look", "list", "search"}
@@ -135,6 +137,33 @@ def test_the_report_names_the_seed(tmp_path: Path) -> None:
     assert f"--seed {report.seed} --processes 1" in report.to_text()
     assert Report.from_json(report.to_json()) == report
     assert sum(report.steps.values()) >= report.acknowledged
+
+
+def test_what_is_promised_is_counted_where_it_was_kept_too() -> None:
+    """Lost, invented, out of order and torn are numbers in every report; what else was found follows them."""
+    report = Report("sqlite:///x.db", "SQLiteBackend", 1, 1)
+    none = "lost 0, invented 0, out of order 0, torn 0, twice 0, back again 0"
+    assert f"\nfound: {none}\n" in report.to_text()
+    assert list(json.loads(report.to_json())["kinds"].values()) == [0] * 6
+    report.violations += [Violation(kind, "s", "a", "b") for kind in ("torn", "counts", "torn")]
+    assert f"\nBROKEN: {none.replace('torn 0', 'torn 2')}, counts 1\n" in report.to_text()
+    assert json.loads(report.to_json())["kinds"] == {**report.kinds, "lost": 0, "torn": 2, "counts": 1}
+    assert Report.from_json(report.to_json()) == report
+
+
+@pytest.mark.parametrize("written", [0, 5])
+def test_logs_that_find_no_space_accuse_nobody(written: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was done is not known then: that is said, and is no fault of the store."""
+    log = Log(tmp_path / "log", "sqlite:///x.db")
+
+    def write(_descriptor: int, _raw: bytes) -> int:
+        if not written:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return written
+
+    monkeypatch.setattr(os, "write", write)
+    with pytest.raises(NoLogError, match=r"(?i)no space"):
+        log.announce("s", Step("append", added=("a",)))
 
 
 def test_every_kind_of_ending_is_met() -> None:
@@ -229,7 +258,7 @@ def test_a_process_that_breaks_is_no_violation(tmp_path: Path) -> None:
     log = Log(tmp_path / "log", "sqlite:///x.db")
     log.announce("own/0/0/0", Step("append", added=["a"]))
     log.confess("Traceback: ours")
-    with pytest.raises(RuntimeError, match="Traceback: ours"):
+    with pytest.raises(NoLogError, match="Traceback: ours"):
         read_log(tmp_path / "log", slot=0, life="x")
 
 

@@ -41,9 +41,12 @@ def found(mutant: Mutant, folder: Path) -> set[str]:
 def test_a_store_that_buffers_is_caught(tmp_path: Path) -> None:
     """What was acknowledged and is gone is told: the session, what was expected and found, and the last steps."""
     [mutant] = [mutant for mutant in MUTANTS if mutant.name == "buffers-appends"]
-    report = run(f"mutant:///{tmp_path}/store?mutant={mutant.name}&area={mutant.area}", seconds=20, seed=1)
-    [lost, *_] = [violation for violation in report.violations if violation.kind == "lost"]
-    assert not report.is_clean
+    for seed in range(ATTEMPTS):  # what is found first depends on how the processes meet
+        report = run(f"mutant:///{tmp_path}/store{seed}?mutant={mutant.name}&area={mutant.area}", seconds=20, seed=seed)
+        assert not report.is_clean
+        if report.kinds["lost"]:
+            break
+    lost = next(violation for violation in report.violations if violation.kind == "lost")
     assert lost.session
     assert "missing" in lost.found or "without" in lost.found
     assert any("acknowledged" in line for line in lost.about)

@@ -62,6 +62,7 @@ class OneFile(SessionBackend):
 
 
 def open_url(url, *, place: str = ""):
+    print("opening", flush=True)
     if url.password and not url.path:
         raise RuntimeError(f"can't reach {url.host} with {url.password}")
     return OneFile(url.path)

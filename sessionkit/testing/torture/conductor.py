@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -25,11 +26,11 @@ from sessionkit import BackendURL, SessionKitError
 from sessionkit.codec import converter
 from sessionkit.registry import factory_of
 from sessionkit.testing.torture.asking import Job, UsageError, ask
-from sessionkit.testing.torture.history import Log, read_log
+from sessionkit.testing.torture.history import Log, NoLogError, read_log, without_secret
 from sessionkit.testing.torture.judge import Judge
 from sessionkit.testing.torture.plan import LIVES, Fate, Life, Powers, crowd_sessions, fate, own_sessions
 from sessionkit.testing.torture.report import Report
-from sessionkit.testing.torture.writer import KILL_ME, discard, in_child, inspect, live
+from sessionkit.testing.torture.writer import KILL_ME, NO_LOG, discard, in_child, inspect, live
 
 _KEPT = 4
 """Of so many rounds the sessions of one are kept to the end; those of the others are deleted."""
@@ -206,6 +207,8 @@ class Conductor:
 
     def _digest(self, ended: _Running) -> None:
         done = read_log(ended.log, slot=ended.slot, life=ended.name)
+        if ended.status == NO_LOG:
+            raise NoLogError(f"no space is left in {self._folder}")
         self._report.count(done)
         if ended.fate is not None:
             self._report.kills += ended.killed
@@ -269,29 +272,38 @@ def _say(descriptor: int, word: bytes) -> None:
     os.write(descriptor, word)
 
 
-def _tell(kind: str, value: object) -> None:
-    sys.stdout.write(json.dumps({kind: value}) + "\n")
-    sys.stdout.flush()
+def _torture(job: Job, folder: Path, tell: Callable[[str, str], None]) -> None:
+    factory_of(BackendURL.parse(job.url).scheme)  # imported once, for all
+    powers = ask(job, folder)
+    conductor = Conductor(job, powers, folder, lambda report: tell("going", report.to_json()))
+    try:
+        tell("report", conductor.run().to_json())
+    finally:
+        conductor.stop()
 
 
 def main() -> None:
     """Do the job that is given by the standard input, as a line of JSON; every answer is one, too."""
     job = converter().structure(json.loads(sys.stdin.readline()), Job)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to hear
-    with tempfile.TemporaryDirectory(prefix="sessionkit-torture-") as folder:
+    answers = os.dup(1)
+    os.dup2(2, 1)  # a backend may print
+
+    def tell(kind: str, value: str) -> None:
+        line = json.dumps({kind: value}).encode() + b"\n"
+        while line:
+            line = line[os.write(answers, line) :]
+
+    with suppress(BrokenPipeError):  # the parent has died
         try:
-            factory_of(BackendURL.parse(job.url).scheme)  # imported once, for all
-            powers = ask(job, Path(folder))
+            with tempfile.TemporaryDirectory(prefix="sessionkit-torture-") as folder:
+                _torture(job, Path(folder), tell)
+        except BrokenPipeError:
+            raise
         except (SessionKitError, UsageError) as error:
-            _tell("refused", str(error))
-            return
-        conductor = Conductor(job, powers, Path(folder), lambda report: _tell("going", report.to_json()))
-        try:
-            _tell("report", conductor.run().to_json())
-        except BrokenPipeError:  # the parent has died
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        finally:
-            conductor.stop()
+            tell("refused", str(error))
+        except (NoLogError, OSError) as error:
+            tell("refused", f"what was done could not be written down: {without_secret(str(error), job.url)}")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,10 @@ READS = frozenset(("open", "close", "look", "search", "list", "list with metadat
 """The steps that change nothing."""
 
 
+class NoLogError(Exception):
+    """What was done is not known: a process could not write it down, or is itself broken."""
+
+
 @attrs.frozen
 class Failure:
     """What a call raised.
@@ -119,14 +123,20 @@ class Log:
         self._say("broken", trouble)
 
     def _say(self, *line: object) -> None:
-        os.write(self._descriptor, json.dumps([time.monotonic(), *line]).encode() + b"\n")
+        raw = json.dumps([time.monotonic(), *line]).encode() + b"\n"
+        try:
+            is_whole = os.write(self._descriptor, raw) == len(raw)
+        except OSError as error:
+            raise NoLogError(str(error)) from error
+        if not is_whole:
+            raise NoLogError("no space is left")
 
 
 def read_log(path: Path, *, slot: int, life: str) -> list[Did]:
     """What a process did, in its order.
 
     Raises:
-        RuntimeError: it was the process itself that broke, and not the store.
+        NoLogError: it was the process itself that broke, and not the store.
     """
     done: list[Did] = []
     if not path.exists():  # it was killed before it could begin
@@ -141,7 +151,7 @@ def read_log(path: Path, *, slot: int, life: str) -> list[Did]:
         elif kind == "raised":
             done[-1] = attrs.evolve(done[-1], ended=at, failure=Failure(*rest))
         else:
-            raise RuntimeError(rest[0])
+            raise NoLogError(rest[0])
     return done
 
 

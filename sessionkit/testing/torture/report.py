@@ -11,6 +11,9 @@ from sessionkit.codec import converter
 from sessionkit.testing.torture.checker import Violation
 from sessionkit.testing.torture.history import Did
 
+NAMED = ("lost", "invented", "out of order", "torn", "twice", "back again")
+"""The kinds of violations that are counted where there is none of them, too."""
+
 _TOLD = 20
 """How many violations are told to read; as JSON all are."""
 
@@ -69,6 +72,11 @@ class Report:
         """Whether nothing was found broken."""
         return not self.violations
 
+    @property
+    def kinds(self) -> dict[str, int]:
+        """How often each kind of violation was found: those of `NAMED` always, others where there are any."""
+        return {**dict.fromkeys(NAMED, 0), **Counter(each.kind for each in self.violations)}
+
     def count(self, done: Iterable[Did]) -> None:
         """Add those steps."""
         steps, errors = Counter(self.steps), Counter(self.errors)
@@ -86,14 +94,14 @@ class Report:
         self.steps, self.errors = dict(sorted(steps.items())), dict(sorted(errors.items()))
 
     def to_json(self) -> str:
-        """The report as JSON."""
-        return json.dumps({**converter().unstructure(self), "is_clean": self.is_clean}, indent=2)
+        """The report as JSON: its attributes, `kinds` and `is_clean`."""
+        told = {"kinds": self.kinds, "is_clean": self.is_clean}
+        return json.dumps({**converter().unstructure(self), **told}, indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> "Report":
         """What `to_json` gave."""
-        fields = {name: value for name, value in json.loads(text).items() if name != "is_clean"}
-        return converter().structure(fields, cls)
+        return converter().structure(json.loads(text), cls)  # which leaves out what follows from the rest
 
     def to_text(self) -> str:
         """The report to read."""
@@ -114,12 +122,9 @@ class Report:
             f"errors of callers        {_listed(self.errors) or 'none'}",
             *textwrap.wrap(f"steps: {_listed(self.steps)}", 110, subsequent_indent="    "),
             "",
+            f"{'found' if self.is_clean else 'BROKEN'}: {_listed(self.kinds)}",
         ]
-        if self.is_clean:
-            lines.append("Nothing was lost, invented, torn, doubled, out of order, or back again.")
-        else:
-            kinds = Counter(each.kind for each in self.violations)
-            lines.append(f"BROKEN: {_listed(dict(kinds))}")
+        if not self.is_clean:
             for violation in self.violations[:_TOLD]:
                 lines += [
                     f"  {violation.kind}, in {violation.session or 'the store'}",

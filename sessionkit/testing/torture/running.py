@@ -46,7 +46,8 @@ def run(
 
     Raises:
         BackendURLError: it is no URL.
-        UsageError: the store can't be opened, is not empty, or is private to a process.
+        UsageError: the store can't be opened, is not empty, or is private to a process; or there is no room to write
+            down what is done to it.
         ValueError: a number is out of range.
     """
     if not (processes >= 1 and seconds > 0 and patience > 0):

@@ -15,6 +15,9 @@ from sessionkit.testing.torture.history import READS, Log
 from sessionkit.testing.torture.messages import name_of, say, term_of
 from sessionkit.testing.torture.plan import Fate, Life, Powers, course, is_own, own_sessions
 
+NO_LOG = 75
+"""The exit status of a process that could not write down what it did, or is itself broken."""
+
 KILL_ME = b"k"
 PAUSE_ME = b"p"
 """What a process says to its conductor when it has come to that step."""
@@ -229,6 +232,7 @@ def in_child(job: Callable[[], None], log: Log) -> None:
         job()
         status = 0
     except BaseException:  # noqa: BLE001 -- it is told to who forked
+        status = NO_LOG
         log.confess(traceback.format_exc())
     finally:
         os._exit(status)
