@@ -50,16 +50,19 @@ def mark_of(message: ChatMessage) -> tuple[str, int] | None:
     return (key, int(number)) if key is not None and number.isascii() and number.isdigit() else None
 
 
-def standing(made: Path) -> int:
-    """How many messages stand in a file of SQLite's on leaves of tables that are where a page begins.
+def standing(made: Path, before: Path) -> int:
+    """How many messages stand in a file of SQLite's on leaves of tables that are as and where they were before.
 
     Looked for by their bytes, and not by what SQLite or a repair makes of them: of a store from which nothing is
     rescued, it is known so whether there was anything to rescue. 0 for a folder.
     """
-    data = made.read_bytes() if made.is_file() else b""
-    leaves = (data[at : at + PAGE] for at in range(0, len(data), PAGE) if data[at] == _LEAF)
+    if not made.is_file():
+        return 0
+    data, was = made.read_bytes(), before.read_bytes()
+    leaves = [was[at : at + PAGE] for at in range(0, len(was), PAGE) if was[at] == _LEAF]
+    whole = [leaf for leaf in leaves if data[(at := was.index(leaf)) : at + PAGE] == leaf]
     begun = re.compile("|".join(f"(?:{mark}) {WORD} <[0-9]{{4}}>" for mark in MARKS.values()).encode())
-    return len({one for leaf in leaves for one in begun.findall(leaf)})
+    return len({one for leaf in whole for one in begun.findall(leaf)})
 
 
 def length(key: str) -> int:

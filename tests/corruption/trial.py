@@ -110,7 +110,7 @@ def run(store: str, seed: int, templates: Path) -> Outcome:
         with _copied(hurt) as place:
             _use(f"{scheme}:///{place}/made", outcome)
         with _copied(hurt) as place:
-            _doctor(f"{scheme}:///{place}/made", outcome, readable, standing(place / "made"))
+            _doctor(f"{scheme}:///{place}/made", outcome, readable, standing(place / "made", template / "made"))
     return outcome
 
 
