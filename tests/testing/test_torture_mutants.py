@@ -41,11 +41,10 @@ def found(mutant: Mutant, folder: Path) -> set[str]:
 def test_a_store_that_buffers_is_caught(tmp_path: Path) -> None:
     """What was acknowledged and is gone is told: the session, what was expected and found, and the last steps."""
     [mutant] = [mutant for mutant in MUTANTS if mutant.name == "buffers-appends"]
-    for seed in range(ATTEMPTS):  # what is found first depends on how the processes meet
-        report = run(f"mutant:///{tmp_path}/store{seed}?mutant={mutant.name}&area={mutant.area}", seconds=20, seed=seed)
-        assert not report.is_clean
-        if report.kinds["lost"]:
-            break
+    urls = [f"mutant:///{tmp_path}/store{i}?mutant={mutant.name}&area={mutant.area}" for i in range(ATTEMPTS)]
+    reports = (run(url, seconds=20, seed=seed) for seed, url in enumerate(urls))
+    # What is found first depends on how the processes meet.
+    report = next(report for report in reports if report.kinds["lost"])
     lost = next(violation for violation in report.violations if violation.kind == "lost")
     assert lost.session
     assert "missing" in lost.found or "without" in lost.found
