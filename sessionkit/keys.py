@@ -1,5 +1,7 @@
 """What may be given to a backend: keys, other texts, states, counts and times; for authors of backends."""
 
+import sys
+
 from sessionkit.errors import InvalidSessionKeyError
 
 MAX_KEY_BYTES = 1024
@@ -41,26 +43,36 @@ def check_session_key(session_key: str) -> None:
         raise InvalidSessionKeyError(msg)
 
 
-def check_text(value: str, what: str) -> None:
+def check_text(value: str, what: str, most: int = MAX_TEXT_BYTES) -> None:
     """Accept any text of up to 64 KiB that UTF-8 can hold, for names, aliases, contexts, states and turn ids.
 
     Raises:
         TypeError: it is no text.
-        ValueError: it holds a lone surrogate, or takes more than `MAX_TEXT_BYTES`.
+        ValueError: it holds a lone surrogate, or takes more than `most` bytes.
     """
     if not isinstance(value, str):
         msg = f"{what} is text, not {type(value).__name__}"
         raise TypeError(msg)
     size = len(value)
-    if size <= MAX_TEXT_BYTES and not value.isascii():
+    if size <= most and not value.isascii():
         try:
             size = len(value.encode())
         except UnicodeEncodeError as error:
             msg = f"{what} can't hold a lone surrogate (at position {error.start}): {shown(value)}"
             raise ValueError(msg) from None
-    if size > MAX_TEXT_BYTES:
-        msg = f"{what} takes {size} bytes, and may take {MAX_TEXT_BYTES}; what is larger belongs into a message"
+    if size > most:
+        msg = f"{what} takes {size} bytes, and may take {most}; what is larger belongs into a message"
         raise ValueError(msg)
+
+
+def check_any_text(value: str, what: str) -> None:
+    """The same of any length: for what becomes part of a message, and for what was stored before there was a limit.
+
+    Raises:
+        TypeError: it is no text.
+        ValueError: it holds a lone surrogate.
+    """
+    check_text(value, what, sys.maxsize)
 
 
 def check_not_negative(value: float, what: str) -> None:

@@ -11,7 +11,8 @@ What holds for all methods:
 - **Keys** are text of 1 to 1,024 UTF-8 bytes without NUL, compared code point by code point. Anything else is
   `InvalidSessionKeyError`, before anything is touched.
 - **Texts** besides messages, which are names, aliases, fields of contexts, states and turn ids, take up to 64 KiB, and
-  attributes up to 64 MiB of JSON. Beyond that it is a `ValueError`, before anything is touched.
+  attributes up to 64 MiB of JSON. Beyond that it is a `ValueError`, before anything is touched. What was stored before
+  there was a limit is read all the same, and `restore` takes texts of any length.
 - **Nothing is lost.** What goes into `append` comes out of `load` equal. What can't be stored exactly is
   `InvalidMessageError`, and nothing is stored. Neither side shares objects.
 - **A session exists** from its first append or setter until it is deleted. Clearing what is not there, an empty

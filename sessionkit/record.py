@@ -15,7 +15,7 @@ from sessionkit.clock import from_datetime, now, optional_datetime, optional_mic
 from sessionkit.codec import MAX_MESSAGE_BYTES, decode_json, encode_json
 from sessionkit.errors import ConflictError
 from sessionkit.fields import give_timestamp
-from sessionkit.keys import check_count, check_text
+from sessionkit.keys import check_any_text, check_count, check_text
 from sessionkit.messages import JSON, ChatMessage, TimestampedMessage
 from sessionkit.models import IDLE, RUNNING, SessionContext, SessionMetadata, SessionState
 
@@ -97,9 +97,13 @@ class SessionRecord(msgspec.Struct):
         self.merge(context.attributes)
 
     def merge(self, attributes: Mapping[str, JSON]) -> bool:
-        """Merge attributes key by key, None removing its key; whether that changed anything."""
+        """Merge attributes key by key, None removing its key; whether that changed anything.
+
+        What was stored before there was a limit may stay, and shrink.
+        """
         merged = {name: value for name, value in (self.attributes | dict(attributes)).items() if value is not None}
-        if encode_json(merged, "attributes", max_bytes=MAX_MESSAGE_BYTES) == encode_json(self.attributes, "attributes"):
+        before = encode_json(self.attributes, "attributes")
+        if encode_json(merged, "attributes", max_bytes=max(MAX_MESSAGE_BYTES, len(before))) == before:
             return False
         self.attributes = _own(merged)
         self.revision += 1
@@ -275,7 +279,7 @@ def check_context(context: SessionContext) -> None:
 
 
 def check_metadata(metadata: SessionMetadata) -> None:
-    """Accept what `SupportsRestore.restore` is to put back, if it can be stored exactly.
+    """Accept what `SupportsRestore.restore` is to put back, if it can be stored exactly, with texts of any length.
 
     Raises:
         TypeError: it is no metadata, or a field is of another type.
@@ -290,7 +294,7 @@ def check_metadata(metadata: SessionMetadata) -> None:
     for field in ("name", "agent_alias", "channel_id", "room_id", "sender_id", "state", "turn_id"):
         value = getattr(metadata, field)
         if value is not None:
-            check_text(value, field)
+            check_any_text(value, field)
     for field in ("created_at", "last_activity", "turn_started_at", "heartbeat_at"):
         optional_microseconds(getattr(metadata, field))
     check_attributes(metadata.attributes)

@@ -14,7 +14,7 @@ import attrs
 
 from sessionkit.clock import from_datetime
 from sessionkit.fields import REFUSED, give_timestamp, take_text, take_timestamp
-from sessionkit.keys import check_session_key, check_text
+from sessionkit.keys import check_any_text, check_session_key
 from sessionkit.messages import JSON, ChatMessage, Usage
 from sessionkit.models import SessionMetadata
 from sessionkit.speaking import spoken
@@ -43,7 +43,7 @@ def _key(_instance: object, _attribute: "attrs.Attribute[Any]", value: str) -> N
 
 def _text(_instance: object, attribute: "attrs.Attribute[Any]", value: str | None) -> None:
     if value is not None:
-        check_text(value, attribute.name)
+        check_any_text(value, attribute.name)
 
 
 def _moment(_instance: object, attribute: "attrs.Attribute[Any]", value: datetime) -> None:

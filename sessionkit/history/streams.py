@@ -9,7 +9,7 @@ import attrs
 
 from sessionkit.errors import InvalidMessageError, SessionKitError
 from sessionkit.history.tail import Draft, Tail, Told, nothing_told
-from sessionkit.keys import check_not_negative, check_text
+from sessionkit.keys import check_any_text, check_not_negative
 from sessionkit.messages import ChatMessage, ToolCall
 
 INTERVAL = 0.25
@@ -98,7 +98,7 @@ class AnswerStream:
     def add(self, text: str) -> None:
         """`write`, without storing it."""
         self._check_grows()
-        check_text(text, "a piece of an answer")
+        check_any_text(text, "a piece of an answer")
         if text:
             self._pieces.append(text)
             self._is_changed = True
@@ -111,7 +111,7 @@ class AnswerStream:
             msg = "the first tool call of an answer needs an id"
             raise ValueError(msg)
         for value, what in ((call_id, "the id of a tool call"), (name, "its name"), (arguments, "its arguments")):
-            check_text(value, what)
+            check_any_text(value, what)
         known = self._calls.get(call_id, ToolCall(call_id, "", ""))
         self._calls[call_id] = attrs.evolve(known, name=name or known.name, arguments=known.arguments + arguments)
         self._is_changed = True

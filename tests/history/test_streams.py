@@ -69,6 +69,17 @@ def test_tool_calls_grow_too(backend: OpenBackend) -> None:
     assert (stored.content, stored.status) == (None, "completed")
 
 
+def test_a_piece_may_be_as_large_as_a_message(backend: OpenBackend) -> None:
+    """A provider that gives its answer at once gives one piece: the limit of names and states is none of its."""
+    large = "é" * 100_000
+    with turn(backend, "s") as mine, mine.stream(interval=0) as answer:
+        answer.write(large)
+        answer.tool_call("c", "save", large)
+    assert [(message.content, message.tool_calls) for message in backend.load("s")] == [
+        (large, (ToolCall("c", "save", large),))
+    ]
+
+
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_what_is_cut_off_stays(backend: OpenBackend, error: type[BaseException]) -> None:
     """Where the body raises, all that was written stays, incomplete, however long the interval."""

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sessionkit import ChatMessage, InvalidMessageError, SessionContext, ToolCall, open_backend
+from sessionkit import ChatMessage, InvalidMessageError, SessionContext, SessionMetadata, ToolCall, open_backend
 from sessionkit.codec import MAX_MESSAGE_BYTES, encode_message
 from sessionkit.keys import MAX_TEXT_BYTES
+from sessionkit.record import SessionRecord
 from sessionkit.registry import BUILT_IN
 from tests.places import url_of
 from tests.safety import children
@@ -187,6 +188,32 @@ def test_texts_besides_messages_are_bounded(scheme: str, tmp_path: Path) -> None
                     with pytest.raises(ValueError, match="and may take 65536"):
                         call(text)
                     assert backend.get_session_metadata("s") == before
+
+
+@pytest.mark.parametrize("scheme", sorted(BUILT_IN))
+def test_what_was_stored_before_there_was_a_limit_is_moved_all_the_same(scheme: str, tmp_path: Path) -> None:
+    """Whole, texts of any length and all, by `restore`: what a store holds goes from one store to another."""
+    texts = dict.fromkeys(("name", "agent_alias", "channel_id", "room_id", "sender_id", "state"), "ä" * MAX_TEXT_BYTES)
+    moved = SessionMetadata("s", **texts)
+    with open_backend(url_of(scheme, tmp_path)) as backend:
+        backend.restore("s", [], moved)
+        found = backend.get_session_metadata("s")
+        assert found is not None
+        assert {name: getattr(found, name) for name in texts} == texts
+        backend.append("s", ChatMessage("user", "one"))
+        with pytest.raises(ValueError, match="and may take 65536"):
+            backend.set_session_name("s", texts["name"])
+
+
+def test_attributes_beyond_the_limit_may_stay_and_shrink(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that were stored before there was a limit: who changes nothing, or takes away, is not refused."""
+    monkeypatch.setattr("sessionkit.record.MAX_MESSAGE_BYTES", 100)
+    record = SessionRecord(0, 0, 1, attributes={"x": "y" * 200, "z": "z" * 200})
+    assert not record.merge({})
+    with pytest.raises(InvalidMessageError, match="the most is 4"):
+        record.merge({"more": 1})
+    assert record.merge({"z": None})
+    assert record.attributes == {"x": "y" * 200}
 
 
 @pytest.mark.parametrize("limit", [50, 200])
