@@ -198,7 +198,11 @@ def _create_empty(path: Path) -> None:
 
 def _connect(path: Path, timeout: float, query: str = "") -> sqlite3.Connection:
     for ending in ("-wal", "-shm", "-journal"):
-        check_beside(f"{path}{ending}")  # SQLite follows no symbolic link there, but would write through a hard one
+        try:
+            check_beside(f"{path}{ending}")  # SQLite follows no symbolic link there, but would write through a hard one
+        except BackendUnavailableError as error:  # which says what to do: not while a log is being written
+            msg = f"{error}, while nobody has the store open"
+            raise BackendUnavailableError(msg) from error
     return sqlite3.connect(
         f"file://{quote(os.fsencode(path))}{query}",
         uri=True,

@@ -123,6 +123,20 @@ def test_a_backup_of_hard_links_keeps_nobody_out(path: Path) -> None:
     assert Path(f"{path}-lock").stat().st_nlink == 1
 
 
+def test_another_name_of_an_open_log_keeps_its_users_going(path: Path) -> None:
+    """A backup program may give it one at any time; whoever comes then is told when to see to it."""
+    with SQLiteBackend(path) as backend:
+        backend.append("k", X)
+        backend.load("k")
+        os.link(f"{path}-wal", path.with_name("backup-wal"))
+        backend.append("k", X)
+        assert len(backend.load("k")) == 2
+        with pytest.raises(BackendUnavailableError, match=r"-wal .*while nobody has the store open"):
+            SQLiteBackend(path)
+    with SQLiteBackend(path) as backend:
+        assert len(backend.load("k")) == 2
+
+
 def test_a_reader_goes_on_with_the_new_file(path: Path, backend: SQLiteBackend) -> None:
     """What is opened to read only is opened anew, for it has nothing to lose."""
     backend.append("k", X)
