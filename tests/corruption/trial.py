@@ -148,7 +148,8 @@ def _read(url: str, outcome: Outcome) -> Readable:
 
 def _compare(readable: Readable, outcome: Outcome) -> None:
     """What was lost, what was changed, and whether it is an earlier moment that is seen."""
-    older = bool(readable)  # where nothing at all is left, no moment is seen
+    # Where nothing at all is left, no moment is seen; but the first of a log is that before everything.
+    older = bool(readable) or outcome.damage.file.endswith("-wal")
     for key in KEYS:
         found = readable.get(key, [])
         _check_own(key, found, outcome)
