@@ -4,10 +4,20 @@ import json
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import attrs
 import pytest
 
-from sessionkit import ChatMessage, InvalidMessageError, SessionContext, SessionMetadata, ToolCall, open_backend
+from sessionkit import (
+    ChatMessage,
+    InvalidMessageError,
+    SessionContext,
+    SessionMetadata,
+    SupportsRestore,
+    ToolCall,
+    open_backend,
+)
 from sessionkit.codec import MAX_MESSAGE_BYTES, encode_message
 from sessionkit.keys import MAX_TEXT_BYTES
 from sessionkit.record import SessionRecord
@@ -193,9 +203,12 @@ def test_texts_besides_messages_are_bounded(scheme: str, tmp_path: Path) -> None
 @pytest.mark.parametrize("scheme", sorted(BUILT_IN))
 def test_what_was_stored_before_there_was_a_limit_is_moved_all_the_same(scheme: str, tmp_path: Path) -> None:
     """Whole, texts of any length and all, by `restore`: what a store holds goes from one store to another."""
-    texts = dict.fromkeys(("name", "agent_alias", "channel_id", "room_id", "sender_id", "state"), "ä" * MAX_TEXT_BYTES)
-    moved = SessionMetadata("s", **texts)
+    texts: dict[str, Any] = dict.fromkeys(
+        ("name", "agent_alias", "channel_id", "room_id", "sender_id", "state"), "ä" * MAX_TEXT_BYTES
+    )
+    moved = attrs.evolve(SessionMetadata("s"), **texts)
     with open_backend(url_of(scheme, tmp_path)) as backend:
+        assert isinstance(backend, SupportsRestore)
         backend.restore("s", [], moved)
         found = backend.get_session_metadata("s")
         assert found is not None
