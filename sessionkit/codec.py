@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """The default of every backend's ``max_message_bytes``."""
 
+_LARGE = 16_384
+"""From how many bytes on it is worth asking for memory before decoding."""
+
 _TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 
 _encode = msgspec.json.Encoder().encode
@@ -75,6 +78,8 @@ def decode_message(raw: bytes | str) -> ChatMessage:
     Raises:
         InvalidMessageError: it is no JSON, no object with a text role, or holds what JSON does not allow.
     """
+    if len(raw) > _LARGE:
+        bytes(len(raw) + _LARGE)  # msgspec ends the process where it finds no memory for a text; this is a MemoryError
     try:
         wire = decode_shallow(raw)
     except ValueError:
@@ -91,6 +96,8 @@ def decode_text(raw: bytes | str) -> str:
     Raises:
         InvalidMessageError: as `decode_message`.
     """
+    if len(raw) > _LARGE:
+        bytes(len(raw) + _LARGE)  # msgspec ends the process where it finds no memory for a text; this is a MemoryError
     try:
         wire = decode_shallow(raw)
     except ValueError:
