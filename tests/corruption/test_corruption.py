@@ -70,7 +70,7 @@ def test_a_store_that_is_not_damaged(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setattr(damages, "damage", lambda *_: untouched)
     for store in STORES:
         saved = sum(map(length, KEYS))
-        assert run(store, 0, tmp_path) == Outcome(untouched, saved=saved)
+        assert run(store, 0, tmp_path) == Outcome(untouched, saved=saved, readable=saved)
 
 
 def test_messages_say_whose_they_are() -> None:
