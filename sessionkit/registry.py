@@ -51,7 +51,8 @@ class BackendURL:
     """A backend's URL, in parts, percent-decoded. Its text and repr hide the password and the query.
 
     So do the reprs of the password and of the query's values themselves, wherever they go: also as options, where those
-    are text. What prints them, or makes a pickle of the URL, gives them away.
+    are text. What prints them, or makes a pickle of the URL, gives them away. They are of a class of their own below
+    `str`: ``str(value)`` is for whoever takes none but that, as msgspec's encoder.
 
     Attributes:
         scheme: in lower case.
