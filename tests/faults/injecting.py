@@ -3,6 +3,7 @@
 As far as Python asks itself: what a database engine does, `tests.faults.disk` reaches. And a load that finds no memory.
 """
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -154,6 +155,7 @@ def no_memory(store: Store, folder: Path, *, times: int | None, seed: int) -> Re
 
 def _starved(call: Callable[[], int], megabytes: float, wanted: int) -> str:
     """What comes of a call that should find so many, with only so much more memory than is used."""
+    ctypes.CDLL(None).malloc_trim(0)  # what was freed before would be enough, and nothing be asked
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + int(megabytes * 2**20), hard))
