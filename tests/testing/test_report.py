@@ -61,5 +61,5 @@ def test_to_json(tmp_path: Path) -> None:
     }
     assert report["summary"] == {"kept": 1, "broken": 1, "default": 1, "not offered": 1}
     assert report["methods"]["search"] == "native"
-    assert report["protocols"] == sorted(set(OPTIONAL_PROTOCOLS) - {"SupportsCheck"})
+    assert report["protocols"] == sorted(OPTIONAL_PROTOCOLS)
     assert list(report["not_covered"]) == ["costs", "power-cut", "reading-touches-nothing"]
