@@ -49,7 +49,8 @@ class Sessions:
         found: list[Finding] = []
         for row in rows:
             found += _Session(connection, row).check(mend=mend)
-        self.last = rows[-1][0] if rows else None
+        # In a damaged tree, rows may come that were not asked for; going back to them would never end.
+        self.last = rows[-1][0] if rows and rows[-1][0] > self._after else None
         return found
 
 
