@@ -37,6 +37,12 @@ def test_many_damaged_stores(store: str) -> None:
     assert {one["damage"]["kind"] for one in seen.values()} == set(KINDS)
 
 
+@pytest.mark.parametrize("seed", [20005, 20091, 20291, 20853])
+def test_what_once_was_broken(seed: int, tmp_path: Path) -> None:
+    """A key that was lost, a root that was, a last page that is cut, and a tree that gave rows without end."""
+    assert run("sqlite", seed, tmp_path).broken == []
+
+
 @pytest.mark.parametrize("name", TOLD)
 def test_a_mutant_is_caught(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """By the promise that it breaks, and only where something is damaged."""
