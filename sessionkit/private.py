@@ -62,10 +62,11 @@ def open_beside(path: str | os.PathLike[str], flags: int) -> int:
         if error.errno in IRREGULAR:
             raise _in_the_way(path) from error
         raise
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode) or (has_other_names(status) and flags & (os.O_RDWR | os.O_WRONLY)):
+    try:
+        _check_status(path, os.fstat(descriptor), is_written=bool(flags & (os.O_RDWR | os.O_WRONLY)))
+    except BackendUnavailableError:
         os.close(descriptor)
-        raise _in_the_way(path)
+        raise
     return descriptor
 
 
@@ -80,8 +81,7 @@ def check_beside(path: str | os.PathLike[str]) -> None:
         status = os.lstat(path)
     except FileNotFoundError:
         return
-    if not stat.S_ISREG(status.st_mode) or has_other_names(status):
-        raise _in_the_way(path)
+    _check_status(path, status, is_written=True)
 
 
 def has_other_names(status: os.stat_result) -> bool:
@@ -108,6 +108,17 @@ def _made(path: str | os.PathLike[str]) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | GUARDS, FILE)
 
 
+def _check_status(path: str | os.PathLike[str], status: os.stat_result, *, is_written: bool) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise _in_the_way(path)
+    if is_written and has_other_names(status):
+        why = "has other names (hard links), by which a write here would change a file elsewhere"
+        raise BackendUnavailableError(f"{_shown(path)} {why}: put a copy of it in its place")
+
+
 def _in_the_way(path: str | os.PathLike[str]) -> BackendUnavailableError:
-    shown = os.fsencode(path).decode(errors="backslashreplace")
-    return BackendUnavailableError(f"{shown} is no regular file, or has other names (hard links); move it away")
+    return BackendUnavailableError(f"{_shown(path)} is no regular file; move it away")
+
+
+def _shown(path: str | os.PathLike[str]) -> str:
+    return os.fsencode(path).decode(errors="backslashreplace")

@@ -6,10 +6,12 @@ missing, and to write the file anew mends both.
 
 from collections.abc import Iterator
 
+from sessionkit.codec import decode_json, encode_json
 from sessionkit.errors import SessionKitError
 from sessionkit_jsonl import lines
 from sessionkit_jsonl.beginning import first_entries
-from sessionkit_jsonl.lines import Mark, parse, split_lines
+from sessionkit_jsonl.compaction import known_time, mended_times
+from sessionkit_jsonl.lines import Mark, header_line, parse, record_line, split_lines
 from sessionkit_jsonl.reading import newest_first, stand
 from sessionkit_jsonl.scanning import Scan
 from sessionkit_jsonl.standing import Entry, Standing
@@ -30,11 +32,19 @@ def counted(found: Scan) -> tuple[int, int, int]:
     )
 
 
+def backward_times(found: Scan) -> int:
+    """Of how many messages, at the least, the time is wrong, as times don't run backwards."""
+    messages = decoded(found.live)[0]
+    said = [known_time(message, entry.created_at) for entry, message in messages]
+    return sum(time != mended for time, mended in zip(said, mended_times(messages), strict=True))
+
+
 def wrong_claims(data: bytes) -> Iterator[Claim]:
     """What marks claim that is not so: positions, references, and times that run backwards."""
     so_far = Scan()
     last: Mark | None = None
     lowest: int | None = None
+    shift = 0  # by how much lines stand elsewhere than where they were written; told once, where it begins
     for offset, raw in split_lines(data):
         line = parse(raw)
         if line is None:
@@ -49,25 +59,46 @@ def wrong_claims(data: bytes) -> Iterator[Claim]:
             lowest = left if lowest is None else min(lowest, left)
         if lowest is not None and (mark.low is None or mark.low > lowest):
             yield "structure", offset, f"it knows of no line that left {lowest} messages"
-        yield from ((kind, offset, what) for kind, what in _of_one(offset, mark, so_far, len(line.messages)))
+        moved = 0 if mark.position is None else offset - mark.position
+        if moved != shift or not moved:
+            yield from (("structure", offset, what) for what in _of_one(offset, mark, so_far, len(line.messages)))
+        shift = moved
         if last is not None and mark.last_activity < last.last_activity:
             yield "order", offset, "its time is before that of the line above it"
         last = mark
+        snapshot = so_far.standing.snapshot
+        if snapshot is not None and snapshot.created_at > mark.last_activity:
+            yield "order", offset, "its time is before that of the session's creation"
 
 
-def _of_one(offset: int, mark: Mark, so_far: Scan, own: int) -> Iterator[tuple[str, str]]:
+def respelled_from(data: bytes) -> int | None:
+    """Where the first line begins that another program has spelled its own way; None where we wrote all of them.
+
+    What lines claim of places in the file is not so from there on, and nothing is lost by that.
+    """
+    for offset, raw in split_lines(data):
+        line = parse(raw)
+        if line is not None and line.mark is not None:
+            ours = record_line(line.mark, line.messages, line.snapshot)
+        elif line is not None and line.snapshot is not None:
+            ours = header_line(line.snapshot)
+        else:
+            continue  # nobody's, or somebody else's anyway
+        if ours[:-1] != raw or any(encode_json(decode_json(message), "it") != message for message in line.messages):
+            return offset
+    return None
+
+
+def _of_one(offset: int, mark: Mark, so_far: Scan, own: int) -> Iterator[str]:
     above = so_far.live[-own - 1] if len(so_far.live) > own else None
     if mark.position not in (None, offset):
-        yield "structure", f"it was written at byte {mark.position}"
+        yield f"it was written at byte {mark.position}"
     elif mark.previous != (above.at if above else None) and mark.position is not None:
-        yield "structure", f"the message before it is not at byte {mark.previous}"
+        yield f"the message before it is not at byte {mark.previous}"
     if mark.snapshot not in (None, so_far.standing.snapshot_at):
-        yield "structure", f"what is known of the session does not stand at byte {mark.snapshot}"
+        yield f"what is known of the session does not stand at byte {mark.snapshot}"
     if mark.dead > offset:
-        yield "structure", "it counts more bytes that nobody needs than there are"
-    snapshot = so_far.standing.snapshot
-    if snapshot is not None and snapshot.created_at > mark.last_activity:
-        yield "order", "its time is before that of the session's creation"
+        yield "it counts more bytes that nobody needs than there are"
 
 
 def disagreement(window: Window, found: Scan) -> str | None:

@@ -10,9 +10,9 @@ import attrs
 from sessionkit.errors import BackendUnavailableError, CorruptSessionError, SessionKitError
 from sessionkit.locks import acquire
 from sessionkit.models import Finding
-from sessionkit.private import FILE, FOLDER, has_other_names
+from sessionkit.private import FILE, FOLDER
 from sessionkit_jsonl import files, names
-from sessionkit_jsonl.audit import counted, disagreement, wrong_claims
+from sessionkit_jsonl.audit import backward_times, counted, disagreement, respelled_from, wrong_claims
 from sessionkit_jsonl.floor import NAME, RevisionFloor
 from sessionkit_jsonl.folder import Folder
 from sessionkit_jsonl.lines import HEADER
@@ -66,10 +66,6 @@ class Check:
             what = "is no regular file, and is neither read nor written: move it away"
             yield Finding("structure", f"{name!r} {what}", where=path)
         else:
-            if has_other_names(status):
-                yield Finding(
-                    "structure", "it has other names (hard links), so it is never written: copy it", where=path
-                )
             yield from self._permissions(path, FILE)
             if name.endswith(_TMP):
                 yield from self._of_left_over(path)
@@ -114,7 +110,7 @@ class Check:
             if descriptor >= 0:  # who holds the lock may be at work on it; who is will have removed or renamed it
                 with files.OSErrors(session):
                     acquire(descriptor, shared=self.mend is None, timeout=self.timeout, path=session)
-            if not os.path.lexists(path):
+            if not os.path.lexists(path) or not _is_still(descriptor, session):
                 return
             finding = Finding("orphan", "a compaction was cut off and left it", _key_of(path, ".tmp"), path)
             if self.mend is None:
@@ -142,7 +138,7 @@ class Check:
         except OSError as error:
             yield Finding("permissions", f"it can't be read: {error.strerror}", key, path)
             return
-        if not findings or self.mend is None or key is None:
+        if self.mend is None or key is None or all(each.severity == "note" for each in findings):
             yield from findings
             return
         try:
@@ -221,8 +217,16 @@ def _damage(found: Scan, key: str | None, path: str) -> Iterator[Finding]:
 def _disorder(window: Window, found: Scan, key: str | None, path: str) -> Iterator[Finding]:
     """What is wrong in a file of which every line can be read."""
     claims = list(wrong_claims(window.everything()))
+    back = backward_times(found)
+    if back and not any(kind == "order" for kind, *_ in claims):
+        yield Finding("order", f"the times of messages run backwards, unless {back} of them are wrong", key, path)
+    respelled = respelled_from(window.everything()) if claims else None
     for kind, offset, what in claims:
-        yield Finding(kind, f"what a line says of the file is not so: {what}", key, f"{path}, byte {offset}")
+        if kind == "order" or respelled is None or offset < respelled:
+            yield Finding(kind, f"what a line says of the file is not so: {what}", key, f"{path}, byte {offset}")
+    if respelled is not None:
+        what = "another program has spelled lines its own way; nothing is lost, but to read them takes longer"
+        yield Finding("structure", what, key, f"{path}, byte {respelled}", severity="note")
     disagrees = None if claims or not found.standing.exists else disagreement(window, found)
     if disagrees is not None:
         yield Finding("structure", disagrees, key, path)
@@ -230,6 +234,15 @@ def _disorder(window: Window, found: Scan, key: str | None, path: str) -> Iterat
 
 def _three(counts: tuple[int, int, int]) -> str:
     return "{}, {} and {}".format(*counts)
+
+
+def _is_still(descriptor: int, path: str) -> bool:
+    """Whether that is the file at the path; -1 is none. Else the lock that was had is not the one of who is at work."""
+    try:
+        there = os.lstat(path)
+    except FileNotFoundError:
+        return descriptor < 0
+    return os.path.samestat(os.fstat(descriptor), there) if descriptor >= 0 else not stat.S_ISREG(there.st_mode)
 
 
 def _key_of(path: str, ending: str) -> str | None:

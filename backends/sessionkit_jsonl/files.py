@@ -106,12 +106,7 @@ def open_session(path: str, flags: int) -> int:
         if error.errno in IRREGULAR:
             raise CorruptSessionError(msg, where=path) from error
         raise
-    status = os.fstat(descriptor)
-    if flags & os.O_RDWR and has_other_names(status):
-        os.close(descriptor)
-        msg = f"{path} has other names (hard links), by which a write here would change a file elsewhere; copy it"
-        raise CorruptSessionError(msg, where=path)
-    if not stat.S_ISREG(status.st_mode):
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise CorruptSessionError(msg, where=path)
     return descriptor
@@ -212,8 +207,13 @@ def set_aside(path: str, data: bytes) -> None:
     with OSErrors(beside):
         descriptor = open_session(beside, CREATE)
         try:
-            size = os.fstat(descriptor).st_size
-            if read(descriptor, max(0, size - len(data)), size) != data:
+            status = os.fstat(descriptor)
+            size = status.st_size
+            if read(descriptor, max(0, size - len(data)), size) == data:
+                pass
+            elif has_other_names(status):
+                replace(beside, read(descriptor, 0, size) + data, sync=True)
+            else:
                 append(descriptor, beside, data, size=size, sync=True)
         finally:
             os.close(descriptor)
@@ -229,6 +229,9 @@ def restrict(path: str, mode: int) -> None:
     """Give the file, or the folder, that mode; not what a symbolic link leads to."""
     descriptor = os.open(path, READ)
     try:
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode) and has_other_names(status):  # whose mode is another file's, too
+            raise OSError(errno.EMLINK, os.strerror(errno.EMLINK))
         os.fchmod(descriptor, mode)
     finally:
         os.close(descriptor)

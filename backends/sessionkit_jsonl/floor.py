@@ -9,11 +9,13 @@ start where its revisions can't be written any more.
 
 import os
 
-from sessionkit.errors import CorruptSessionError
+from sessionkit.errors import BackendUnavailableError, CorruptSessionError
+from sessionkit.private import has_other_names
 from sessionkit_jsonl import files
 from sessionkit_jsonl.using import acquire_common
 
 NAME = ".revisions"
+_TRIES = 10
 _WIDTH = 20  # fixed, so that one small write in place replaces the number as a whole
 _LARGEST = 2**62 + 2**61  # what is restored begins below 2**62; and from here there is room to count on to 2**63
 
@@ -42,9 +44,8 @@ class RevisionFloor:
         """Make it at least that number, so that every session that is created later starts above it."""
         if not is_believable(revision):
             return
-        descriptor = files.open_session(self._path, files.CREATE_IN_PLACE)
+        descriptor = self._to_write(since)
         try:
-            acquire_common(descriptor, self._path, timeout=self._timeout, since=since)
             number = self._number(descriptor)
             # Who wrote the number that is there may not have waited for the disk, or in vain: it is written again.
             if number < revision or self._sync:
@@ -73,15 +74,34 @@ class RevisionFloor:
     def replace(self, revision: int) -> None:
         """Set aside what is in the file, and put that number in its place."""
         with files.OSErrors(self._path):
-            descriptor = files.open_session(self._path, files.CREATE_IN_PLACE)
+            descriptor = self._to_write()
             try:
-                acquire_common(descriptor, self._path, timeout=self._timeout)
                 size = os.fstat(descriptor).st_size
                 files.set_aside(self._path, files.read(descriptor, 0, size))
                 files.overwrite(descriptor, (b"%0*d\n" % (_WIDTH, revision)).ljust(size))
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+
+    def _to_write(self, since: float | None = None) -> int:
+        """The file, open and locked; put in its own place as a copy first, where it has other names (hard links)."""
+        for _ in range(_TRIES):
+            descriptor = files.open_session(self._path, files.CREATE_IN_PLACE)
+            try:
+                acquire_common(descriptor, self._path, timeout=self._timeout, since=since)
+                status = os.fstat(descriptor)
+                if os.path.samestat(status, os.lstat(self._path)):
+                    if not has_other_names(status):
+                        return descriptor
+                    files.replace(self._path, files.read(descriptor, 0, status.st_size), sync=self._sync)
+            except FileNotFoundError:
+                pass  # it was removed meanwhile
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)
+        msg = f"{self._path} was replaced again and again; try again"
+        raise BackendUnavailableError(msg, retryable=True)
 
     def _number(self, descriptor: int) -> int:
         # A power cut may leave zeroes: then no session was deleted yet.

@@ -198,14 +198,15 @@ def parse(raw: bytes) -> Line | None:
     Raises:
         UnknownVersionError: it is the header of a newer format.
     """
-    if not raw.startswith(_MESSAGE) and _is_too_deep(raw):
-        return None
     try:
-        if raw.startswith(_MESSAGE) and _ZERO not in raw:
+        if raw.startswith(_MESSAGE):
             at = raw.rfind(_MARK)
-            if at > 0 and raw.endswith(b"}}"):
+            if at > 0 and raw.endswith(b"}}") and _ZERO not in raw:
                 # The mark ends the line. Such bytes inside of an inner object don't: one brace is left over.
-                return _checked(Line(_decode_mark(raw[at + 5 : -1]), (raw[:at] + b"}",)))
+                mark = _decode_mark(raw[at + 5 : -1])
+                return Line(mark, (raw[:at] + b"}",)) if mark.message_count else None  # as `_checked` would
+        elif _is_too_deep(raw):
+            return None
         elif raw.startswith(_RECORD):
             # Two lines in one; to count is cheap, and a message may have such keys of its own.
             if any(raw.count(key) > 1 for key in _RECORD_KEYS) and _repeats_a_key(raw):

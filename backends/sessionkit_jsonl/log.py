@@ -17,7 +17,7 @@ from sessionkit.messages import ChatMessage
 from sessionkit.record import SessionRecord, check_drop
 from sessionkit.record_backend import T
 from sessionkit_jsonl import files
-from sessionkit_jsonl.compaction import content, is_due, known_time, snapshot_of
+from sessionkit_jsonl.compaction import content, is_due, known_time, mended_times, snapshot_of
 from sessionkit_jsonl.floor import RevisionFloor, is_believable
 from sessionkit_jsonl.lines import (
     BEGINNING,
@@ -30,7 +30,6 @@ from sessionkit_jsonl.lines import (
     record_line,
 )
 from sessionkit_jsonl.reading import newest_first
-from sessionkit_jsonl.scanning import Scan
 from sessionkit_jsonl.standing import Entry
 from sessionkit_jsonl.using import acquire_file
 from sessionkit_jsonl.view import SessionView, decoded, scan_file
@@ -71,6 +70,7 @@ class SessionLog:
         self._dead_when_tried = 0
         self._prefix = b""
         self._torn = False
+        self._has_other_names = False
         self._surely_there = False
         self._since = 0.0
 
@@ -98,6 +98,7 @@ class SessionLog:
         except FileNotFoundError:
             return False
         self._size, self._modified = status.st_size, status.st_mtime_ns
+        self._has_other_names = status.st_nlink > 1
         return status.st_ino == self._inode and status.st_dev == self._device
 
     def finish(self) -> None:
@@ -234,6 +235,10 @@ class SessionLog:
         )
         line = record_line(mark, messages, snapshot_of(self.key, record) if snapshot else None)
         data = prefix + line if prefix else line
+        if self._has_other_names:  # hard links: what is elsewhere, as a backup, stays as it is
+            files.replace(self._path, files.read(self._descriptor, 0, size) + data, sync=self._sync)
+            self.close()
+            return
         if self._sync and not self._surely_there:
             self._sync_what_is_there()
         files.append(self._descriptor, self._path, data, size=size, sync=self._sync)
@@ -249,7 +254,13 @@ class SessionLog:
 
     def compact(self, record: SessionRecord) -> None:
         """Write the file anew, where that sets anything aside, gains space, or mends what marks say of messages."""
-        self._write_anew(record, scan_file(self._path, self.key, Window(self._descriptor, self._size)))
+        found = scan_file(self._path, self.key, Window(self._descriptor, self._size))
+        readable, bad = decoded(found.live)
+        times = [known_time(message, entry.created_at) for entry, message in readable]
+        anew = self._anew(record, readable, times)
+        aside = found.unreadable + found.torn + bad
+        if aside or len(anew) < self._size or len(readable) != record.message_count or self._low is not None:
+            self._put_in_place(anew, aside)
 
     def mend(self, floor: RevisionFloor) -> str:
         """Write the file anew by what all of it says, whatever its last line does; says what was done.
@@ -259,35 +270,31 @@ class SessionLog:
         window = Window(self._descriptor, self._size)
         found = scan_file(self._path, self.key, window)
         if not found.standing.exists:
+            self.record = None  # of an earlier look: what is written there may tell of a higher revision
             self._raise_floor(floor)
             files.set_aside(self._path, window.everything())
             files.remove_session(self._path, sync=self._sync, keep_aside=True)
             self.close()
             return "set aside: there is no session in it"
         record = found.standing.record(lambda: files.modified(self._descriptor))
-        times = [entry.created_at for entry in found.live if entry.created_at is not None]
-        record.last_activity = max([record.last_activity, record.created_at, *times])
-        self._write_anew(record, found, always=True)
+        readable, bad = decoded(found.live)
+        times = mended_times(readable)
+        said = [entry.created_at is not None for entry, _ in readable]
+        known = [time for time, ours in zip(times, said, strict=True) if ours and time is not None]
+        record.last_activity = max([record.last_activity, record.created_at, *known])
+        self._put_in_place(self._anew(record, readable, times), found.unreadable + found.torn + bad)
         return "written anew, with right counts; what could not be read is set aside"
 
-    def _write_anew(self, record: SessionRecord, found: Scan, *, always: bool = False) -> None:
+    def _anew(
+        self, record: SessionRecord, readable: Sequence[tuple[Entry, ChatMessage]], times: Sequence[int | None]
+    ) -> bytes:
         if record.revision > LARGEST:
             self._refuse(record.revision)
-        readable, bad = decoded(found.live)
-        aside = sorted(found.unreadable + found.torn + bad)
-        anew = content(
-            self.key,
-            record,
-            ((entry.raw, message, known_time(message, entry.created_at)) for entry, message in readable),
-        )
-        if (
-            not (always or aside)
-            and len(anew) >= self._size
-            and len(readable) == record.message_count
-            and self._low is None
-        ):
-            return
-        files.replace(self._path, anew, aside=b"".join(raw + b"\n" for _, raw in aside), sync=self._sync)
+        messages = ((entry.raw, message, time) for (entry, message), time in zip(readable, times, strict=True))
+        return content(self.key, record, messages)
+
+    def _put_in_place(self, anew: bytes, aside: list[tuple[int, bytes]]) -> None:
+        files.replace(self._path, anew, aside=b"".join(raw + b"\n" for _, raw in sorted(aside)), sync=self._sync)
         self.close()
 
     def _compact_if_due(self, record: SessionRecord) -> None:

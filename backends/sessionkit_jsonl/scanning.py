@@ -164,11 +164,17 @@ def scan(data: bytes) -> Scan:
 
 def _pass_all(data: bytes, halves: frozenset[int], left_out: frozenset[int]) -> Scan:
     found = Scan()
+    standing = found.standing
     for offset, raw in split_lines(data):
         line = parse(raw)
-        if halves and offset in halves:
+        if offset in halves:
             found.torn.append((offset, raw))
-        elif line is None or (found.misses_some(line) and not _is_readable(line)):
+        elif line is None or (
+            (mark := line.mark) is not None
+            and mark.message_count > standing.message_count + 1  # a quick look, for few lines are asked more
+            and found.misses_some(line)
+            and not _is_readable(line)
+        ):
             found.pass_unreadable(offset, raw)
         elif offset in left_out or (line.mark is None and found.repeats(line)):
             found.out_of_place.append((offset, raw))

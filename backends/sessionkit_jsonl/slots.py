@@ -43,7 +43,7 @@ class _Slot:
         lock = self.lock
         try:
             if not (lock.acquire(_AT_ONCE) or lock.acquire(timeout=self.timeout)):
-                raise self._in_vain(key)
+                raise self._in_vain(key, "another thread held the lock")
             if self.key is not None:
                 raise interrupts_itself(self.path)  # by the same thread: another one would have waited
             self.key = key
@@ -91,6 +91,8 @@ class _Slot:
             self.log = log
             if log is None or log.lock(self.timeout, since):
                 return log
+            if time.monotonic() - since > self.timeout:
+                raise self._in_vain(key, "its file was replaced again and again")
 
     def _give_up(self, error: BaseException, kept: SessionLog | None, *, locked: bool) -> None:
         """Forget the log, for what it knows may be ahead of the file; the operating system's errors become ours."""
@@ -108,8 +110,8 @@ class _Slot:
         if is_systems(error):
             raise unavailable(error, self.path) from error
 
-    def _in_vain(self, key: str) -> BackendUnavailableError:
-        msg = f"another thread held the lock for {self.timeout:g} seconds; try again, or allow more time"
+    def _in_vain(self, key: str, why: str) -> BackendUnavailableError:
+        msg = f"{why} for {self.timeout:g} seconds; try again, or allow more time"
         return BackendUnavailableError(f"{self.folder.file(key)}: {msg}", retryable=True)
 
     @property

@@ -127,7 +127,8 @@ def _locks_through_links(patch: Patch) -> None:
 @mutant("writes-hard-links", lambda folder, _: nothing_outside_changes("jsonl", folder, "store/s.jsonl", "hard_link"))
 def _writes_hard_links(patch: Patch) -> None:
     """How many names a session's file has is not asked."""
-    patch.setattr(sessionkit_jsonl.files, "has_other_names", lambda _: False)
+    never = property(lambda _: False, lambda *_: None)
+    patch.setattr(sessionkit_jsonl.log.SessionLog, "_has_other_names", never, raising=False)
 
 
 @mutant(

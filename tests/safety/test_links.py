@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sessionkit import BackendUnavailableError, ChatMessage, CorruptSessionError, SessionKitError, open_backend
+from sessionkit import BackendUnavailableError, ChatMessage, SessionKitError, open_backend
 from sessionkit_jsonl import JSONLBackend
 from tests.places import url_of
 from tests.safety.places import BESIDE, KINDS, SECRET, WORDS, nothing_outside_changes, use_everything
@@ -33,8 +33,8 @@ def test_no_database_is_an_error_of_ours(kind: str, tmp_path: Path) -> None:
             backend.list_sessions()
 
 
-def test_a_hard_linked_session_is_read_and_not_written(tmp_path: Path) -> None:
-    """Its other name may stand anywhere: the error says to copy it, and a copy can be written."""
+def test_a_hard_linked_session_is_written_as_a_copy(tmp_path: Path) -> None:
+    """Its other name may stand anywhere, or be a backup: what it stands for stays as it is, and the session goes on."""
     with JSONLBackend(tmp_path / "store") as backend:
         backend.append("s", ChatMessage("user", "one"))
     path = tmp_path / "store" / "s.jsonl"
@@ -42,13 +42,13 @@ def test_a_hard_linked_session_is_read_and_not_written(tmp_path: Path) -> None:
     before = path.read_bytes()
     with JSONLBackend(tmp_path / "store") as backend:
         assert len(backend.load("s")) == 1
-        with pytest.raises(CorruptSessionError, match=r"other names \(hard links\).*copy it"):
-            backend.append("s", ChatMessage("user", "two"))
-        assert (tmp_path / "backup").read_bytes() == before
-        path.unlink()
-        path.write_bytes(before)
         backend.append("s", ChatMessage("user", "two"))
-    assert (tmp_path / "backup").read_bytes() == before
+        assert len(backend.load("s")) == 2
+        assert (tmp_path / "backup").read_bytes() == before
+        assert path.read_bytes().startswith(before)
+        os.link(path, tmp_path / "another")  # while it is open
+        backend.append("s", ChatMessage("user", "three"))
+    assert len(path.read_bytes()) > len((tmp_path / "another").read_bytes()) > len(before)
 
 
 def test_a_link_as_the_lock_file_is_an_error_that_names_it(tmp_path: Path) -> None:

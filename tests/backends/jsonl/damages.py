@@ -107,7 +107,6 @@ LEFT_ALONE: dict[str, tuple[str, Damage]] = {
     "a newer format": ("corrupt-session", replaced(0, b'"sessionkit":1', b'"sessionkit":7')),
     "a link": ("structure", lambda folder: (folder / "t.jsonl").symlink_to(folder / file_name(KEY))),
     "a folder": ("structure", lambda folder: (folder / "t.jsonl").mkdir()),
-    "another name": ("structure", lambda folder: (folder / "elsewhere").hardlink_to(folder / file_name(KEY))),
 }
 """Problems that only people can solve."""
 

@@ -39,13 +39,13 @@ def keeps_revisions_in_repair(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def rewrites_only_what_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """A repair writes a file anew only where there is something to set aside."""
-    plain = SessionLog._write_anew
+    plain = SessionLog._put_in_place
 
-    def write(self: SessionLog, record: Any, found: scanning.Scan, *, always: bool = False) -> None:
-        if found.unreadable:
-            plain(self, record, found, always=always)
+    def put(self: SessionLog, anew: bytes, aside: list[tuple[int, bytes]]) -> None:
+        if aside:
+            plain(self, anew, aside)
 
-    monkeypatch.setattr(SessionLog, "_write_anew", write)
+    monkeypatch.setattr(SessionLog, "_put_in_place", put)
 
 
 def drops_what_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from sessionkit import BackendUnavailableError, ChatMessage
 from sessionkit_jsonl import JSONLBackend
+from sessionkit_jsonl.log import SessionLog
 
 HI, YO = ChatMessage("user", "hi"), ChatMessage("assistant", "yo")
 
@@ -186,6 +187,19 @@ def test_all_waiting_of_a_call_has_one_allowance(
         with pytest.raises(BackendUnavailableError, match=rf"{tmp_path}/{name}: another process held .* 0\.05 seconds"):
             backend.append("s", HI)
     assert len(tried) == tries
+
+
+def test_opening_anew_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the file at the path is another one each time, as on a file system that counts files otherwise."""
+    backend = JSONLBackend(tmp_path, lock_timeout=0.05)
+    backend.append("s", HI)
+    monkeypatch.setattr(SessionLog, "lock", lambda *_: False)
+    with pytest.raises(BackendUnavailableError, match=r"s\.jsonl.*replaced again and again for 0\.05 s") as caught:
+        backend.append("s", YO)
+    assert (caught.value.retryable, caught.value.outcome) == (True, "not_applied")
+    monkeypatch.undo()
+    backend.append("s", YO)
+    assert backend.load("s") == [HI, YO]
 
 
 def test_waiting_for_a_thread_names_the_file(tmp_path: Path) -> None:
