@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sessionkit import ChatMessage, CorruptRecordWarning, SessionQuery
+from sessionkit import BackendUnavailableError, ChatMessage, CorruptRecordWarning, SessionQuery
 from sessionkit_sqlite import SQLiteBackend
 
 KEYS = ["d", "c", "b", "a"]
@@ -66,3 +66,21 @@ def test_a_query_for_what_no_session_can_have_finds_none(store: SQLiteBackend) -
         SessionQuery("\ud800 word", key_prefix="\udfff"),
     ):
         assert store.search(query) == []
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_a_database_that_only_has_a_version_is_another_programs(path: Path, version: int) -> None:
+    """Though there is no table in it yet: it is left as it is."""
+    change(path, f"PRAGMA user_version = {version}")
+    before = path.read_bytes()
+    with pytest.raises(BackendUnavailableError, match="another program's database"):
+        SQLiteBackend(path)
+    assert path.read_bytes() == before
+
+
+def test_what_was_appended_to_last_stands_first(store: SQLiteBackend) -> None:
+    """Whether its row tells of that or not."""
+    for key in ("b", "d", "a"):
+        store.append(key, X)
+        assert store.list_sessions()[0] == store.list_sessions_with_metadata()[0].key == key
+    assert store.list_sessions() == ["a", "d", "b", "c"]

@@ -19,6 +19,10 @@ BY_ANOTHER: dict[str, tuple[Callable[[SQLiteBackend], object], int]] = {
     "cleared": (lambda other: other.clear_messages("k"), 0),
     "appended": (lambda other: other.append("k", X), 4),
     "appended and removed": (lambda other: (other.append("k", X), other.remove_last("k")), 3),
+    "appended twice and removed": (
+        lambda other: (other.write("k", append=[X, X]), other.write("k", drop_last=2)),
+        3,
+    ),
     "removed": (lambda other: other.remove_last("k"), 2),
     "compacted": (lambda other: other.compact("k"), 3),
 }
