@@ -2,6 +2,7 @@
 
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from sessionkit.models import Finding
 from sessionkit.private import FILE, FOLDER
 from sessionkit_jsonl import files, names
 from sessionkit_jsonl.audit import backward_times, counted, disagreement, respelled_from, wrong_claims
+from sessionkit_jsonl.belonging import is_another_programs, is_ours, is_store
 from sessionkit_jsonl.floor import NAME, RevisionFloor
 from sessionkit_jsonl.folder import Folder
 from sessionkit_jsonl.lines import HEADER
@@ -22,6 +24,8 @@ from sessionkit_jsonl.window import Window
 
 Mend = Callable[[str], str]
 """Writes the session's file anew; says what was done."""
+
+_BEING_MADE = 60_000_000_000  # nanoseconds that may lie between the creation of a file and its first line
 
 _TMP, _CORRUPT = f"{names.SUFFIX}.tmp", f"{names.SUFFIX}.corrupt"
 
@@ -48,7 +52,12 @@ class Check:
         path = self.folder.path
         with files.OSErrors(path):
             found = sorted(entry.name for entry in Path(path).iterdir())
-        yield from self._permissions(path, FOLDER)
+            if is_store(path):
+                yield from self._permissions(path, FOLDER)
+            elif self.mend is not None:
+                self.mend = None
+                what = "nothing in this folder was written by sessionkit, so nothing in it is changed"
+                yield Finding("structure", what, where=path, severity="note")
         for name in found:
             yield from self._of_file(name, f"{path}/{name}")
         yield from self._of_floor(f"{path}/{NAME}")
@@ -66,7 +75,8 @@ class Check:
             what = "is no regular file, and is neither read nor written: move it away"
             yield Finding("structure", f"{name!r} {what}", where=path)
         else:
-            yield from self._permissions(path, FILE)
+            if is_ours(path) or name == NAME:
+                yield from self._permissions(path, FILE)
             if name.endswith(_TMP):
                 yield from self._of_left_over(path)
             elif name.endswith(_CORRUPT):
@@ -138,7 +148,7 @@ class Check:
         except OSError as error:
             yield Finding("permissions", f"it can't be read: {error.strerror}", key, path)
             return
-        if self.mend is None or key is None or all(each.severity == "note" for each in findings):
+        if self.mend is None or key is None or not any(_is_mended(each) for each in findings):
             yield from findings
             return
         try:
@@ -164,6 +174,11 @@ class Check:
                 msg = "its header can't be read, so that nobody can tell which session it holds: use its key to load it"
                 raise CorruptSessionError(msg, where=path)
             key = snapshot.key if snapshot is not None else key
+            if window.size == 0:
+                return key, list(_emptied(descriptor, key, path))
+            if not found.standing.exists and is_another_programs(window.everything()):
+                what = "another program's: no line of it is a message, or ours; it is left alone: move it away"
+                return key, [Finding("orphan", what, key, path)]
             self._highest = max(self._highest, found.standing.revision)
             findings = [*_damage(found, key, path)]
             return key, findings or list(_disorder(window, found, key, path))
@@ -189,6 +204,17 @@ class Check:
         yield finding
 
 
+def _is_mended(finding: Finding) -> bool:
+    return finding.severity == "problem" and finding.kind != "orphan"
+
+
+def _emptied(descriptor: int, key: str | None, path: str) -> Iterator[Finding]:
+    """Whether the file is empty, and not because somebody is just about to write to it."""
+    if time.time_ns() - os.fstat(descriptor).st_mtime_ns > _BEING_MADE:
+        what = "the session's file is empty: its creation was cut off, or all that was in it"
+        yield Finding("torn-record", what, key, path)
+
+
 def _damage(found: Scan, key: str | None, path: str) -> Iterator[Finding]:
     """The lines that can't be read or are out of place, and counts that are not what is there."""
     misplaced = {offset for offset, _ in found.out_of_place}
@@ -205,7 +231,7 @@ def _damage(found: Scan, key: str | None, path: str) -> Iterator[Finding]:
         else:
             yield Finding("corrupt-message", "a line can't be read, and is left out", key, where)
     for offset, _ in sorted(found.torn):
-        what = "the rest of a write that was cut off, and of which nobody was told that it is done"
+        what = "a line is cut off or damaged; if it is what a crash left of a write, nobody was told that it is done"
         yield Finding("torn-record", what, key, f"{path}, byte {offset}")
     standing = found.standing
     said, are = (standing.message_count, standing.turn_count, standing.tool_call_count), counted(found)

@@ -272,10 +272,11 @@ class SessionLog:
         if not found.standing.exists:
             self.record = None  # of an earlier look: what is written there may tell of a higher revision
             self._raise_floor(floor)
-            files.set_aside(self._path, window.everything())
+            if self._size:
+                files.set_aside(self._path, window.everything())
             files.remove_session(self._path, sync=self._sync, keep_aside=True)
             self.close()
-            return "set aside: there is no session in it"
+            return "set aside: there is no session in it" if self._size else "removed: there is nothing in it"
         record = found.standing.record(lambda: files.modified(self._descriptor))
         readable, bad = decoded(found.live)
         times = mended_times(readable)
