@@ -40,6 +40,8 @@ def _last_lines(window: Window) -> tuple[list[tuple[int, Line, int]], Mark | Non
     for offset, raw in window.lines_backward():
         line = parse(raw)
         if line is None:
+            if raw.strip():  # the rest of a write, or of what came after the mark: all of the file tells which
+                raise BrokenChainError
             continue
         passed.append((offset, line, len(raw) + 1))
         if line.mark is not None:
