@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-TUNED = {"page_size": 2048, "wal_autocheckpoint": 2000, "journal_size_limit": 64 * 1024 * 1024}
+TUNED = {"page_size": 2048, "wal_autocheckpoint": 2000, "journal_size_limit": 16 * 1024 * 1024}
 """The settings by which our store differs from SQLite's defaults, besides what `set_bare` sets."""
 
 

@@ -10,7 +10,7 @@ import os
 import random
 import resource
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -118,6 +118,8 @@ def _how_many(bench: Bench, name: str) -> tuple[int, int]:
     return everything, writes
 
 
+_PIECE = 100_000
+
 _LARGE = 200
 """How many messages of a hundred kilobytes a large session has."""
 
@@ -154,12 +156,17 @@ def no_memory(store: Store, folder: Path, *, times: int | None, seed: int) -> Re
 
 
 def _starved(call: Callable[[], int], megabytes: float, wanted: int) -> str:
-    """What comes of a call that should find so many, with only so much more memory than is used."""
-    ctypes.CDLL(None).malloc_trim(0)  # what was freed before would be enough, and nothing be asked
+    """What comes of a call that should find so many, with only so much memory that is not used."""
+    ctypes.CDLL(None).malloc_trim(0)
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + int(megabytes * 2**20), hard))
+    taken: list[bytearray] = []
     try:
+        with suppress(MemoryError):  # what was freed before, and not given back, would be enough, and nothing be asked
+            while True:
+                taken.append(bytearray(_PIECE))
+        del taken[-max(1, int(megabytes * 2**20) // _PIECE) :]
         found = call()
     except MemoryError:
         return "MemoryError"

@@ -66,7 +66,7 @@ class Guarded(URLBackendSuite):
 
 def log_it(url: BackendURL) -> CoreBackend:
     """Log what was opened, at a level that nobody listens to by default."""
-    logging.getLogger("guarded").debug("opened with %s", {"password": url.password})
+    logging.getLogger("guarded").debug("opened with %s", url.password)
     return MemoryBackend()
 
 
