@@ -169,9 +169,9 @@ class SwallowsLockErrors(SQLiteBackend):
             return super()._edit(session_key, change, create=create)
         return None
 
-    def _tidy_now_and_then(self, connection: Connection, added: int, *, is_due: bool = False) -> None:
+    def _tidy_now_and_then(self, connection: Connection, added: int) -> None:
         _pause()  # what is done under the lock takes its time
-        super()._tidy_now_and_then(connection, added, is_due=is_due)
+        super()._tidy_now_and_then(connection, added)
 
 
 @caught_by("processes.one-session", on_disk=True)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from sessionkit import ChatMessage, CorruptRecordWarning
+from sessionkit import ChatMessage
 from sessionkit_jsonl import JSONLBackend
 
 
-@pytest.mark.filterwarnings("ignore", category=CorruptRecordWarning)
+@pytest.mark.filterwarnings("ignore::sessionkit.CorruptRecordWarning")
 def test_an_append_below_a_cut_off_line_is_loaded(tmp_path: Path) -> None:
     """Where later lines stand above the last whole one, and a piece below it, the tail alone is not believed."""
     with JSONLBackend(tmp_path) as backend:
