@@ -9,16 +9,16 @@ from types import SimpleNamespace
 import pytest
 
 from sessionkit import BackendUnavailableError, ChatMessage
-from sessionkit_sqlite import SQLiteBackend, place
+from sessionkit_sqlite import SQLiteBackend, place, store
 
 X, NEW = ChatMessage.user("x"), ChatMessage.user("new")
 OPENED = Path("/proc/self/fd")
 BY_ANOTHER: dict[str, tuple[Callable[[SQLiteBackend], object], int]] = {
     "deleted": (lambda other: other.delete_session("k"), 0),
-    "deleted and created again": (lambda other: (other.delete_session("k"), other.append("k", X)), 1),
+    "deleted and created again": (lambda other: (other.delete_session("k"), other.write("k", append=[X])), 1),
     "cleared": (lambda other: other.clear_messages("k"), 0),
     "appended": (lambda other: other.append("k", X), 4),
-    "appended and removed": (lambda other: (other.append("k", X), other.remove_last("k")), 3),
+    "appended and removed": (lambda other: (other.write("k", append=[X]), other.remove_last("k")), 3),
     "appended twice and removed": (
         lambda other: (other.write("k", append=[X, X]), other.write("k", drop_last=2)),
         3,
@@ -91,8 +91,9 @@ def test_closing_gives_back_every_descriptor(path: Path) -> None:
     """However a store was opened, and though what it had open was taken away."""
     SQLiteBackend(path).close()
     before = len(list(OPENED.iterdir()))
-    for mode in ("rw", "ro"):
-        with SQLiteBackend(path, mode=mode) as backend:  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] -- one of them
+    modes: tuple[store.Mode, ...] = ("rw", "ro")
+    for mode in modes:
+        with SQLiteBackend(path, mode=mode) as backend:
             backend.load("k")
             assert len(list(OPENED.iterdir())) > before
         assert len(list(OPENED.iterdir())) == before
