@@ -47,6 +47,7 @@ def test_an_interrupt_at_any_step_leaves_all_or_nothing(name: str, monkeypatch: 
     before = told(filled())
     whole = filled()
     CHANGES[name](whole)
+    after = 0
     for after in count():
         store = filled()
         struck = test_exclusive.interrupted(lambda: CHANGES[name](store), after)  # noqa: B023 -- called at once

@@ -1,7 +1,7 @@
 """A file is the same lines from wherever it is read, in blocks of whatever size, and is not read over and over."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from sessionkit_jsonl.window import BrokenChainError, Window
 
 
 @contextmanager
-def opened(path: Path, data: bytes) -> Iterator[Window]:
+def opened(path: Path, data: bytes) -> Generator[Window]:
     """A window on a file of those bytes."""
     path.write_bytes(data)
     with path.open("rb") as file:
