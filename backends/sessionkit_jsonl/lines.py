@@ -314,7 +314,9 @@ def _from_record(raw: bytes) -> Line | None:
 
 def _from_header(raw: bytes) -> Line | None:
     version = _decode_version(raw).sessionkit
-    if version != VERSION:
+    if version < 1:
+        return None  # there never was one
+    if version > VERSION:
         msg = f"its format is version {version}, and this sessionkit knows version {VERSION}: use a newer one"
         raise UnknownVersionError(msg)
     return _checked(Line(None, (), _decode_header(raw).session))
