@@ -16,6 +16,7 @@ _PANELS = (
     *("sessions", "messages", "speed"),
 )
 _COLUMNS = 3
+_POINTS = 150
 _COLOURS = ("#0b5fa5", "#1b7f4b", "#d1495b")
 _TITLES = {
     "memory": "Memory, MiB",
@@ -59,9 +60,16 @@ def _series(run: Run, name: str) -> dict[str, list[tuple[float, float]]]:
 
 
 def _draw(axes: Axes, run: Run, name: str) -> None:
-    for label, points in _series(run, name).items():
+    for label, measured in _series(run, name).items():
+        points = _thinned(measured)
         colour = _COLOURS[ROLES.index(label)] if label else "#444444"
         axes.plot([time / 60 for time, _ in points], [value for _, value in points], color=colour, label=label or None)
     axes.set(title=_TITLES[name], xlabel="minutes")
     axes.set_ylim(bottom=0)
     axes.margins(x=0.01)
+
+
+def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The highest of each stretch, some hundred and fifty in all: a bound is about what is highest."""
+    length = max(1, len(points) // _POINTS)
+    return [max(points[i : i + length], key=lambda point: point[1]) for i in range(0, len(points), length)]
