@@ -35,6 +35,9 @@ from sessionkit_jsonl.using import acquire_file
 from sessionkit_jsonl.view import SessionView, decoded, scan_file
 from sessionkit_jsonl.window import BrokenChainError, Window
 
+Made = int | UnsetType | None
+"""When a line's messages were stored; unset where that is when the line was, None where nobody knows."""
+
 _REVISION = re.compile(rb'"rev":\s*(\d{1,19})\b')
 
 
@@ -187,12 +190,7 @@ class SessionLog:
         self._dead = self._size
 
     def commit(
-        self,
-        record: SessionRecord,
-        messages: Sequence[bytes] = (),
-        *,
-        snapshot: bool = False,
-        created_at: int | UnsetType | None = UNSET,
+        self, record: SessionRecord, messages: Sequence[bytes] = (), *, snapshot: bool = False, created_at: Made = UNSET
     ) -> None:
         """Write down the record as it is now, and these messages, which it counts already.
 

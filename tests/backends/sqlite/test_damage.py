@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from sessionkit import ChatMessage, CorruptRecordWarning, CorruptSessionError, SessionContext, SessionQuery
+from sessionkit import (
+    BackendUnavailableError,
+    ChatMessage,
+    CorruptRecordWarning,
+    CorruptSessionError,
+    SessionContext,
+    SessionQuery,
+)
 from sessionkit_sqlite import SQLiteBackend
 
 READS: dict[str, Callable[[SQLiteBackend], list[str]]] = {
@@ -209,3 +216,15 @@ def test_a_damaged_key_takes_no_other_session_away(path: Path, backend: SQLiteBa
     assert backend.list_sessions() == ["two", "one"]
     with pytest.warns(CorruptRecordWarning, match="row 2 of sessions: it is no text"):
         assert [found.key for found in backend.list_sessions_with_metadata()] == ["two", "one"]
+
+
+def test_damage_is_said(path: Path) -> None:
+    """A database with a page overwritten is reported as damaged, not as empty."""
+    with SQLiteBackend(path) as backend:
+        for _ in range(500):
+            backend.append("k", ChatMessage.user("x" * 500))
+    data = bytearray(path.read_bytes())
+    data[4096:] = b"\xa5" * (len(data) - 4096)
+    path.write_bytes(data)
+    with pytest.raises((CorruptSessionError, BackendUnavailableError)), SQLiteBackend(path) as backend:
+        backend.load("k")

@@ -19,7 +19,6 @@ from sessionkit import (
     BackendClosedError,
     BackendUnavailableError,
     ChatMessage,
-    CorruptSessionError,
     SessionKitError,
     SessionQuery,
 )
@@ -371,18 +370,6 @@ def test_every_error_of_sqlite_is_ours(path: Path) -> None:
             with pytest.raises(SessionKitError) as caught, backend._store.reading:
                 raise kind("boom")
             assert type(caught.value.__cause__) is kind
-
-
-def test_damage_is_said(path: Path) -> None:
-    """A database with a page overwritten is reported as damaged, not as empty."""
-    with SQLiteBackend(path) as backend:
-        for _ in range(500):
-            backend.append("k", ChatMessage.user("x" * 500))
-    data = bytearray(path.read_bytes())
-    data[4096:] = b"\xa5" * (len(data) - 4096)
-    path.write_bytes(data)
-    with pytest.raises((CorruptSessionError, BackendUnavailableError)), SQLiteBackend(path) as backend:
-        backend.load("k")
 
 
 def test_an_unreadable_message_is_skipped_and_set_aside(path: Path) -> None:
