@@ -232,15 +232,18 @@ class MemoryBackend(RecordBackend):
     @contextmanager
     def _changing(self, session_key: str, found: Session | None, *, drops: int = 0) -> Generator[Session]:
         """The session to be changed, created where there is none; all of the change happens, or nothing."""
+        yield self._begun(session_key, found, drops=drops)
+        self._note = None
+
+    def _begun(self, session_key: str, found: Session | None, *, drops: int = 0) -> Session:
+        """The same, for who ends the change by forgetting the note of it."""
         if found is None:
             self._note = Note(session_key, None)
-            session = self._found_or_new(session_key)
-        else:
-            session, messages = found, found.messages
-            tail = messages[len(messages) - drops :]
-            self._note = Note(session_key, session, copy(session.record), messages, len(messages), tail)
-        yield session
-        self._note = None
+            return self._found_or_new(session_key)
+        messages = found.messages
+        tail = messages[len(messages) - drops :] if drops else []
+        self._note = Note(session_key, found, copy(found.record), messages, len(messages), tail)
+        return found
 
     def _undo(self) -> None:
         """Undo a change that was not ended; again from its beginning, where this was not."""
@@ -255,8 +258,9 @@ class MemoryBackend(RecordBackend):
         self._note = None
 
     def _append(self, session_key: str, raw: bytes, message: ChatMessage) -> None:
-        with self._changing(session_key, self._found(session_key)) as session:
-            session.push(raw, message, session.record.changed())
+        session = self._begun(session_key, self._found(session_key))  # not by `with`, which would take as long
+        session.push(raw, message, session.record.changed())
+        self._note = None
 
     def _replace_last(self, session_key: str, *new: tuple[bytes, ChatMessage]) -> bool:
         """Remove the newest message, and put the new one there, if one is given; whether there was one."""
