@@ -7,7 +7,7 @@ missing, and to write the file anew mends both.
 from collections.abc import Iterator
 
 from sessionkit.codec import decode_json, encode_json
-from sessionkit.errors import SessionKitError
+from sessionkit.errors import InvalidMessageError, SessionKitError
 from sessionkit_jsonl import lines
 from sessionkit_jsonl.beginning import first_entries
 from sessionkit_jsonl.compaction import known_time, mended_times
@@ -84,9 +84,17 @@ def respelled_from(data: bytes) -> int | None:
             ours = header_line(line.snapshot)
         else:
             continue  # nobody's, or somebody else's anyway
-        if ours[:-1] != raw or any(encode_json(decode_json(message), "it") != message for message in line.messages):
+        if ours[:-1] != raw or not all(map(_is_spelled_as_ours, line.messages)):
             return offset
     return None
+
+
+def _is_spelled_as_ours(message: bytes) -> bool:
+    """Whether we would write it so; damage, in a message that was superseded, is nobody's spelling."""
+    try:
+        return encode_json(decode_json(message), "it") == message
+    except InvalidMessageError:
+        return True
 
 
 def _of_one(offset: int, mark: Mark, so_far: Scan, own: int) -> Iterator[str]:

@@ -43,6 +43,12 @@ def test_what_once_was_broken(seed: int, tmp_path: Path) -> None:
     assert run("sqlite", seed, tmp_path).broken == []
 
 
+@pytest.mark.parametrize("seed", [20438, 20488, 20520, 20830, 20935])
+def test_what_once_was_broken_in_files(seed: int, tmp_path: Path) -> None:
+    """Damage in a message that was superseded, a tail that hid later lines, and a time that runs backwards."""
+    assert run("jsonl", seed, tmp_path).broken == []
+
+
 @pytest.mark.parametrize("name", TOLD)
 def test_a_mutant_is_caught(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """By the promise that it breaks, and only where something is damaged."""
