@@ -185,12 +185,14 @@ def _some(value: Any) -> Any:
 
 
 def _damages(path: Path, pages: Pages, salvage: Salvage, done: str) -> Iterator[Finding]:
+    mended = "all that could be read of it is in a new store"
     if not pages.has_header:
-        yield Finding("structure", "the header of the file is damaged", where=shown(path), repaired=done)
+        yield Finding("structure", "the header of the file is damaged", where=shown(path), repaired=mended)
     for table, lost in salvage.lost.items():
         for part in lost:
-            where = f"page {part.page} of {shown(path)}"
-            yield Finding("structure", f"a part of the tree of {table} can't be read", where=where, repaired=done)
+            # Where the schema is lost, nobody knows on which page a tree begins.
+            where = f"page {part.page} of {shown(path)}" if part.page else shown(path)
+            yield Finding("structure", f"a part of the tree of {table} can't be read", where=where, repaired=mended)
     if pages.lost_bytes:
         what = f"{pages.lost_bytes} bytes of the log follow its last complete commit"
         yield Finding("torn-record", what, where=f"{shown(path)}-wal", repaired="the log was set aside as well")

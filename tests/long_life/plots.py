@@ -61,7 +61,7 @@ def _series(run: Run, name: str) -> dict[str, list[tuple[float, float]]]:
 
 def _draw(axes: Axes, run: Run, name: str) -> None:
     for label, measured in _series(run, name).items():
-        points = _thinned(measured)
+        points = thinned(measured)
         colour = _COLOURS[ROLES.index(label)] if label else "#444444"
         axes.plot([time / 60 for time, _ in points], [value for _, value in points], color=colour, label=label or None)
     axes.set(title=_TITLES[name], xlabel="minutes")
@@ -69,7 +69,7 @@ def _draw(axes: Axes, run: Run, name: str) -> None:
     axes.margins(x=0.01)
 
 
-def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+def thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     """The highest of each stretch, some hundred and fifty in all: a bound is about what is highest."""
     length = max(1, len(points) // _POINTS)
     return [max(points[i : i + length], key=lambda point: point[1]) for i in range(0, len(points), length)]

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="pip install -e '.[benchmarks]'")
 
-from tests.long_life.plots import draw
+from tests.long_life.plots import draw, thinned
 from tests.long_life.running import ROLES, Run
 
 
@@ -34,3 +34,13 @@ def test_a_plot_may_be_looked_at(tmp_path: Path) -> None:
     """As a PNG, in a folder that is made for it."""
     draw([a_run("sqlite")], tmp_path / "new" / "plot.png")
     assert (tmp_path / "new" / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_long_run_is_drawn_by_what_is_highest() -> None:
+    """Of thousands of points some hundred and fifty are left, the highest moment of a log among them; of few, all."""
+    points = [(float(second), 49.0 if second == 777 else second % 7.0) for second in range(3000)]
+    drawn = thinned(points)
+    assert len(drawn) == 150
+    assert (777.0, 49.0) in drawn
+    assert min(value for _, value in drawn) == 6.0
+    assert thinned(points[:120]) == points[:120]

@@ -26,7 +26,8 @@ def test_nothing_is_lost(path: Path, size: int, damage: str) -> None:
             backend.append("a", ChatMessage.user(f"{number} " + "x" * (size + number % 7 * 10)))
         wanted = backend.load("a")
     path.write_bytes(DAMAGES[damage](path.read_bytes()))
-    list(rescue_store(path))
+    told = list(rescue_store(path))
+    assert not any("page 0 " in (each.where or "") for each in told)  # there is none: pages are numbered from 1
     with SQLiteBackend(path) as backend:
         [key] = backend.list_sessions()
         back = backend.load(key)
